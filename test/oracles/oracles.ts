@@ -1,4 +1,3 @@
-import { describe, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -31,15 +30,4 @@ export function oraclePath(name: keyof Oracles): string {
   const oracle = oracles()[name]
   if (!oracle.ok) throw new Error(`${name}: ${oracle.reason}; try: ${oracle.command}`)
   return oracle.path
-}
-
-/** A block of tests that need foreign programs: skipped by name with the reason when one is missing; a failure with CI=true. */
-export function describeWith(needed: readonly (keyof Oracles)[], name: string, body: () => void): void {
-  const missing = needed.flatMap(each => {
-    const oracle = oracles()[each]
-    return oracle.ok ? [] : [`${each}: ${oracle.reason}; to enable: ${oracle.command}`]
-  })
-  if (missing.length === 0) return describe(name, body)
-  if (process.env['CI'] === 'true') return void test(`${name}: its oracles are there`, () => { throw new Error(missing.join('; ')) })
-  describe.skip(`${name} [skipped: ${missing.join('; ')}]`, body)
 }
