@@ -1,7 +1,7 @@
 import { codec } from '@millrace/protocol/codec'
 import type { Reader } from '@millrace/protocol/reader'
-import { Writer } from '@millrace/protocol/writer'
 import type { Message, VersionRange } from '@millrace/protocol/schema'
+import { encodeResponse } from './response-frame.ts'
 
 /** What one request may know of where it came from. Built per request by net/connection.ts; holds no socket. */
 export interface RequestContext {
@@ -16,12 +16,16 @@ export interface RequestContext {
   readonly clientAddress: string
   /** Wall clock when the frame was complete. */
   readonly nowMs: number
+  /** The answer of a handler that returned `answersLater`. Exactly once. */
+  answer(answer: Answer): void
   /** Runs once, when the answer was handed to the operating system or will never be: release pooled buffers here. */
   onAnswered(run: () => void): void
+  /** Runs when the connection ends before the answer: nobody waits any more. Not called once answered. */
+  onAbandoned(run: () => void): void
 }
 
 /**
- * - parts: the response body, to be written in this order; they stay unchanged until `onAnswered`.
+ * - parts: a whole response frame, length and header included, to be written in this order; unchanged until `onAnswered`.
  * - none: no answer at all (acks=0).
  * - close: end this connection, because of `reason`, which is logged.
  */
@@ -30,7 +34,10 @@ export type Answer =
   | { readonly kind: 'none' }
   | { readonly kind: 'close'; readonly reason: string }
 
-/** Thrown or returned by a handler to end the connection instead of answering, as Kafka does for acks=0 failures. */
+/** Returned by a handler that will call `context.answer` itself: the hot path needs no promise per request. */
+export const answersLater = Symbol('answers later')
+
+/** Thrown by a handler to end the connection instead of answering, as Kafka does for acks=0 failures. */
 export class CloseConnection extends Error {
   override readonly name = 'CloseConnection'
 }
@@ -40,11 +47,30 @@ export interface Handler<Services> {
   readonly name: string
   /** What ApiVersions advertises. */
   readonly versions: VersionRange
+  /** Lowest version that is served; below it the connection is closed although the version is advertised. */
+  readonly servedFrom: number
+  /**
+   * Frames of at least this size are retained until the answer, so that byte fields stay valid. Infinity: none is, and byte
+   * fields must be used up before `run` returns.
+   */
+  readonly retainFrom: number
+  /**
+   * May a request start while earlier ones of its connection wait? Only if those are pipelined too: its effects happen
+   * inside `run`, in order. Everything else has the connection to itself, as in Kafka.
+   */
+  readonly isPipelined: boolean
   /** Body reader -> answer; synchronous where the handler is. Throws MalformedMessage on a body that cannot be decoded. */
-  run(body: Reader, context: RequestContext, services: Services): Answer | Promise<Answer>
+  run(body: Reader, context: RequestContext, services: Services): HandlerResult
 }
 
-const noAnswer: Answer = { kind: 'none' }
+export type HandlerResult = Answer | Promise<Answer> | typeof answersLater
+
+export const noAnswer: Answer = { kind: 'none' }
+
+export interface HandlerOptions {
+  readonly servedFrom?: number
+  readonly retainFrom?: number
+}
 
 /**
  * Ties one API key to its two messages and its code. `handle` answers what a client can cause with a Kafka error code;
@@ -55,25 +81,31 @@ export function defineHandler<Services, Request, Response>(
   request: Message<Request>,
   response: Message<Response>,
   versions: VersionRange,
-  handle: (request: Request, context: RequestContext, services: Services) => Response | undefined | Promise<Response | undefined>,
+  handle: (
+    request: Request,
+    context: RequestContext,
+    services: Services,
+  ) => Response | undefined | Promise<Response | undefined>,
+  options: HandlerOptions = {},
 ): Handler<Services> {
   const declared = versions[0] >= request.versions[0] && versions[1] <= request.versions[1]
   if (!declared) throw new RangeError(`${request.name} does not declare v${versions.join('-')}`)
-  const encode = (value: Response | undefined, version: number): Answer => {
+  const encode = (value: Response | undefined, context: RequestContext): Answer => {
     if (value === undefined) return noAnswer
-    const writer = new Writer()
-    codec(response, version).encode(writer, value)
-    return { kind: 'parts', parts: writer.finishParts() }
+    return { kind: 'parts', parts: encodeResponse(response, context, value) }
   }
   return {
     apiKey: request.apiKey,
     name: request.name.replace(/Request$/, ''),
     versions,
+    servedFrom: options.servedFrom ?? versions[0],
+    retainFrom: options.retainFrom ?? 0,
+    isPipelined: false,
     run(body, context, services) {
       const decoded = codec(request, context.apiVersion).decode(body)
       const value = handle(decoded, context, services)
-      if (value instanceof Promise) return value.then(settled => encode(settled, context.apiVersion))
-      return encode(value, context.apiVersion)
+      if (value instanceof Promise) return value.then(settled => encode(settled, context))
+      return encode(value, context)
     },
   }
 }

@@ -1,0 +1,328 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import { assert } from '@millrace/runtime/invariant'
+
+/** One partition as a Fetch request asks for it. `topic` is null when its id is not known here. */
+export interface FetchPartition {
+  topic: string | null
+  readonly topicId: string
+  readonly partition: number
+  currentLeaderEpoch: number
+  fetchOffset: number
+  lastFetchedEpoch: number
+  logStartOffset: number
+  maxBytes: number
+}
+
+/** The few facts of an answered partition that decide whether an incremental answer must carry it. */
+export interface FetchedPartition {
+  readonly errorCode: ErrorCode
+  readonly highWatermark: number
+  readonly logStartOffset: number
+  readonly recordsSize: number
+  /** -1: none. */
+  readonly preferredReadReplica: number
+  readonly isDiverging: boolean
+}
+
+export interface FetchSessionRequest {
+  readonly sessionId: number
+  readonly sessionEpoch: number
+  readonly partitions: readonly FetchPartition[]
+  readonly forgotten: readonly ForgottenPartition[]
+  /** Since v13 topics are named by id only. */
+  readonly usesTopicIds: boolean
+  /** Followers are privileged: their sessions outlive those of consumers. */
+  readonly isFollower: boolean
+  readonly nowMs: number
+}
+
+export interface ForgottenPartition {
+  readonly topic: string | null
+  readonly topicId: string
+  readonly partition: number
+}
+
+/** One fetch, between its request and its answer. */
+export interface FetchContext {
+  /** The session this request continues; 0: none yet, or none wanted. */
+  readonly sessionId: number
+  readonly partitions: readonly FetchPartition[]
+  /**
+   * Tells the session what was found. `rows[i]` belongs to `partitions[i]`. Answers the id for the response (0: no session)
+   * and which rows belong in it; `errorCode` means that a newer request took the session meanwhile.
+   */
+  complete(rows: readonly FetchedPartition[], nowMs: number): FetchOutcome
+}
+
+export interface FetchOutcome {
+  readonly sessionId: number
+  readonly errorCode: ErrorCode
+  /** Null: all rows. */
+  readonly included: readonly boolean[] | null
+}
+
+/** Epoch of a request that opens a session. */
+export const INITIAL_EPOCH = 0
+/** Epoch of a request that closes its session, or never wanted one. */
+export const FINAL_EPOCH = -1
+/** No session. */
+export const NO_SESSION = 0
+
+const MAX_EPOCH = 0x7fffffff
+
+/**
+ * Incremental fetch sessions (KIP-227): a client that follows many partitions names only the changed ones, and is told only of
+ * the changed ones. Bounded by `slots`; who may push whom out is in `mayEvict`. Kafka splits its cache in eight shards for its
+ * locks; one event loop needs none.
+ */
+export class FetchSessions {
+  private readonly slots: number
+  private readonly evictionMs: number
+  private readonly randomUint32: () => number
+  private readonly sessions = new Map<number, FetchSession>()
+
+  constructor(options: { readonly slots: number; readonly evictionMs?: number; readonly randomUint32: () => number }) {
+    this.slots = options.slots
+    this.evictionMs = options.evictionMs ?? 120_000
+    this.randomUint32 = options.randomUint32
+  }
+
+  get size(): number {
+    return this.sessions.size
+  }
+
+  /** How many partitions all sessions hold together. */
+  get partitionCount(): number {
+    let count = 0
+    for (const session of this.sessions.values()) count += session.size
+    return count
+  }
+
+  /** The context to fetch in, or the top-level error to answer. */
+  begin(request: FetchSessionRequest): FetchContext | ErrorCode {
+    const { sessionId, sessionEpoch } = request
+    if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
+      if (sessionId !== NO_SESSION) this.sessions.delete(sessionId)
+      return sessionEpoch === FINAL_EPOCH ? sessionless(request) : this.full(request)
+    }
+    const session = this.sessions.get(sessionId)
+    if (session === undefined) return ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    if (session.epoch !== sessionEpoch) return ErrorCode.INVALID_FETCH_SESSION_EPOCH
+    if (session.usesTopicIds !== request.usesTopicIds) return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
+    session.update(request.partitions, request.forgotten)
+    if (session.size === 0) {
+      this.sessions.delete(sessionId)
+      return sessionless(request)
+    }
+    session.lastUsedMs = request.nowMs
+    session.epoch = nextEpoch(session.epoch)
+    return this.incremental(session)
+  }
+
+  private full(request: FetchSessionRequest): FetchContext {
+    return {
+      sessionId: NO_SESSION,
+      partitions: request.partitions,
+      complete: (rows, nowMs) => {
+        // A session of nothing would be dropped by its first use.
+        if (request.partitions.length === 0) return { sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }
+        const session = this.create(request, rows, nowMs)
+        return { sessionId: session?.id ?? NO_SESSION, errorCode: ErrorCode.NONE, included: null }
+      },
+    }
+  }
+
+  private incremental(session: FetchSession): FetchContext {
+    const expectedEpoch = session.epoch
+    const cached = session.list()
+    return {
+      sessionId: session.id,
+      partitions: cached,
+      complete: rows => {
+        assert(rows.length === cached.length, 'every partition of the session was read')
+        if (session.epoch !== expectedEpoch) {
+          return { sessionId: session.id, errorCode: ErrorCode.INVALID_FETCH_SESSION_EPOCH, included: null }
+        }
+        const included = rows.map((row, index) => {
+          const partition = cached[index]
+          assert(partition !== undefined, 'rows and partitions run side by side')
+          const include = partition.mustRespond(row)
+          // Those that gave data go to the end of the order, so that a small maxBytes starves nobody.
+          if (include && row.recordsSize > 0) session.moveToEnd(partition)
+          return include
+        })
+        return { sessionId: session.id, errorCode: ErrorCode.NONE, included }
+      },
+    }
+  }
+
+  private create(
+    request: FetchSessionRequest,
+    rows: readonly FetchedPartition[],
+    nowMs: number,
+  ): FetchSession | undefined {
+    const { isFollower, usesTopicIds, partitions } = request
+    if (this.sessions.size >= this.slots && !this.evictFor(isFollower, partitions.length, nowMs)) return undefined
+    const session = new FetchSession({ id: this.newId(), isPrivileged: isFollower, usesTopicIds, nowMs })
+    partitions.forEach((partition, index) => session.add(partition, rows[index]))
+    this.sessions.set(session.id, session)
+    return session
+  }
+
+  /** First whoever was idle too long; else the least valuable that the newcomer outranks. */
+  private evictFor(isPrivileged: boolean, size: number, nowMs: number): boolean {
+    let idlest: FetchSession | undefined
+    let cheapest: FetchSession | undefined
+    for (const session of this.sessions.values()) {
+      if (idlest === undefined || session.lastUsedMs < idlest.lastUsedMs) idlest = session
+      if (!this.mayEvict(session, isPrivileged, nowMs)) continue
+      if (cheapest === undefined || compareValue(session, cheapest) < 0) cheapest = session
+    }
+    if (idlest !== undefined && nowMs - idlest.lastUsedMs > this.evictionMs) return this.sessions.delete(idlest.id)
+    if (cheapest === undefined || compareValue({ isPrivileged, size, id: 0 }, cheapest) < 0) return false
+    return this.sessions.delete(cheapest.id)
+  }
+
+  /** Everybody may push out a session that had its time; followers may push out any consumer's. */
+  private mayEvict(session: FetchSession, byPrivileged: boolean, nowMs: number): boolean {
+    return nowMs - session.createdMs > this.evictionMs || (byPrivileged && !session.isPrivileged)
+  }
+
+  private newId(): number {
+    for (;;) {
+      const id = this.randomUint32() & 0x7fffffff
+      if (id !== NO_SESSION && !this.sessions.has(id)) return id
+    }
+  }
+}
+
+/** Epochs count 1, 2, … and wrap to 1: 0 and -1 mean something else. */
+export function nextEpoch(epoch: number): number {
+  if (epoch < 0) return FINAL_EPOCH
+  return epoch === MAX_EPOCH ? 1 : epoch + 1
+}
+
+interface SessionValue {
+  readonly isPrivileged: boolean
+  readonly size: number
+  readonly id: number
+}
+
+/** Bigger sessions save more; ids only make the order total. Privileged last. */
+function compareValue(a: SessionValue, b: SessionValue): number {
+  if (a.isPrivileged !== b.isPrivileged) return a.isPrivileged ? 1 : -1
+  return a.size - b.size || a.id - b.id
+}
+
+function sessionless(request: FetchSessionRequest): FetchContext {
+  return {
+    sessionId: NO_SESSION,
+    partitions: request.partitions,
+    complete: () => ({ sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }),
+  }
+}
+
+class FetchSession implements SessionValue {
+  readonly id: number
+  readonly isPrivileged: boolean
+  readonly usesTopicIds: boolean
+  readonly createdMs: number
+  lastUsedMs: number
+  /** What the next request must carry. The first incremental one carries 1. */
+  epoch = 1
+  /** In the order to read: a Map keeps insertion order. */
+  private readonly partitions = new Map<string, CachedPartition>()
+
+  constructor(options: { id: number; isPrivileged: boolean; usesTopicIds: boolean; nowMs: number }) {
+    this.id = options.id
+    this.isPrivileged = options.isPrivileged
+    this.usesTopicIds = options.usesTopicIds
+    this.createdMs = options.nowMs
+    this.lastUsedMs = options.nowMs
+  }
+
+  get size(): number {
+    return this.partitions.size
+  }
+
+  list(): readonly CachedPartition[] {
+    return [...this.partitions.values()]
+  }
+
+  add(partition: FetchPartition, row: FetchedPartition | undefined): void {
+    const cached = new CachedPartition(partition)
+    if (row !== undefined) cached.remember(row)
+    this.partitions.set(this.keyOf(partition), cached)
+  }
+
+  update(partitions: readonly FetchPartition[], forgotten: readonly ForgottenPartition[]): void {
+    for (const partition of partitions) {
+      const cached = this.partitions.get(this.keyOf(partition))
+      if (cached === undefined) this.add(partition, undefined)
+      else cached.update(partition)
+    }
+    for (const partition of forgotten) this.partitions.delete(this.keyOf(partition))
+  }
+
+  moveToEnd(partition: CachedPartition): void {
+    const key = this.keyOf(partition)
+    this.partitions.delete(key)
+    this.partitions.set(key, partition)
+  }
+
+  private keyOf(partition: ForgottenPartition): string {
+    return `${this.usesTopicIds ? partition.topicId : partition.topic}/${partition.partition}`
+  }
+}
+
+/** What the client asked for last, and what it was told last. */
+class CachedPartition implements FetchPartition {
+  topic: string | null
+  readonly topicId: string
+  readonly partition: number
+  currentLeaderEpoch: number
+  fetchOffset: number
+  lastFetchedEpoch: number
+  logStartOffset: number
+  maxBytes: number
+  private toldHighWatermark = -1
+  private toldLogStartOffset = -1
+
+  constructor(from: FetchPartition) {
+    this.topic = from.topic
+    this.topicId = from.topicId
+    this.partition = from.partition
+    this.currentLeaderEpoch = from.currentLeaderEpoch
+    this.fetchOffset = from.fetchOffset
+    this.lastFetchedEpoch = from.lastFetchedEpoch
+    this.logStartOffset = from.logStartOffset
+    this.maxBytes = from.maxBytes
+  }
+
+  update(from: FetchPartition): void {
+    if (from.topic !== null) this.topic = from.topic
+    this.currentLeaderEpoch = from.currentLeaderEpoch
+    this.fetchOffset = from.fetchOffset
+    this.lastFetchedEpoch = from.lastFetchedEpoch
+    this.logStartOffset = from.logStartOffset
+    this.maxBytes = from.maxBytes
+  }
+
+  remember(row: FetchedPartition): void {
+    // After an error the client must hear of the recovery, even when nothing else has changed.
+    this.toldHighWatermark = row.errorCode === ErrorCode.NONE ? row.highWatermark : -1
+    this.toldLogStartOffset = row.logStartOffset
+  }
+
+  mustRespond(row: FetchedPartition): boolean {
+    const hasNews =
+      row.recordsSize > 0 ||
+      row.highWatermark !== this.toldHighWatermark ||
+      row.logStartOffset !== this.toldLogStartOffset ||
+      row.preferredReadReplica >= 0 ||
+      row.errorCode !== ErrorCode.NONE ||
+      row.isDiverging
+    this.remember(row)
+    return hasNews
+  }
+}
