@@ -1,0 +1,127 @@
+// Closed-loop Produce load with prebuilt batches (v7, acks as given), every connection keeping `depth` requests in flight.
+//   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS]
+// Prints one JSON object. A batch with an error code in its answer counts as an error.
+#include "wire.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+enum { histogramSize = 2000000 };
+typedef struct { int fd, inFlight, head, tail, sending, wantsWrite; double *sentAt; uint8_t answer[65536]; size_t answerSize; uint8_t *request; size_t requestSize, sent; } Connection;
+static int depth, poller, topicLength;
+
+static void watch(Connection *c, int write) {
+  if (c->wantsWrite == write) return;
+  c->wantsWrite = write;
+  struct epoll_event event = { .events = EPOLLIN | (write ? EPOLLOUT : 0), .data.ptr = c };
+  epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &event);
+}
+static void pump(Connection *c) {
+  for (;;) {
+    if (!c->sending) {
+      if (c->inFlight >= depth) break;
+      c->sending = 1; c->sent = 0; c->inFlight++;
+      c->sentAt[c->head] = seconds(); c->head = (c->head + 1) % (depth + 1);
+    }
+    while (c->sent < c->requestSize) {
+      ssize_t n = write(c->fd, c->request + c->sent, c->requestSize - c->sent);
+      if (n < 0) { if (errno == EAGAIN) { watch(c, 1); return; } perror("write"); exit(1); }
+      c->sent += (size_t)n;
+    }
+    c->sending = 0;
+  }
+  watch(c, 0);
+}
+static size_t buildRequest(Connection *c, const char *topic, int partition, int records, int recordBytes, int acks) {
+  c->request = malloc((size_t)records * (size_t)(recordBytes + 32) + 512);
+  Out out = { c->request, 0 };
+  put32(&out, 0); put16(&out, 0); put16(&out, 7); put32(&out, 1); putString(&out, "load");
+  put16(&out, -1); put16(&out, acks); put32(&out, 30000); put32(&out, 1); putString(&out, topic); put32(&out, 1); put32(&out, partition);
+  size_t lengthAt = out.at; put32(&out, 0);
+  size_t batch = out.at;
+  struct timespec wall; clock_gettime(CLOCK_REALTIME, &wall);
+  int64_t now = (int64_t)wall.tv_sec * 1000;
+  put64(&out, 0); put32(&out, 0); put32(&out, -1); put8(&out, 2); put32(&out, 0); put16(&out, 0); put32(&out, records - 1);
+  put64(&out, now); put64(&out, now); put64(&out, -1); put16(&out, -1); put32(&out, -1); put32(&out, records);
+  for (int k = 0; k < records; k++) {
+    uint32_t delta = (uint32_t)k << 1, size = (uint32_t)recordBytes << 1;
+    int length = 1 + 1 + varintSize(delta) + 1 + varintSize(size) + recordBytes + 1;
+    putVarint(&out, (uint32_t)length << 1); put8(&out, 0); putVarint(&out, 0); putVarint(&out, delta); putVarint(&out, 1); putVarint(&out, size);
+    for (int z = 0; z < recordBytes; z++) put8(&out, 'a' + (k * 7 + z * 13) % 26);
+    putVarint(&out, 0);
+  }
+  size_t end = out.at;
+  out.at = lengthAt; put32(&out, (int32_t)(end - batch));
+  out.at = batch + 8; put32(&out, (int32_t)(end - batch - 12));
+  out.at = batch + 17; put32(&out, (int32_t)crc32c(c->request + batch + 21, end - batch - 21));
+  out.at = 0; put32(&out, (int32_t)(end - 4));
+  c->requestSize = end;
+  return end - batch;
+}
+int main(int count, char **argument) {
+  if (count < 10) { fprintf(stderr, "usage: produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS]\n"); return 2; }
+  int port = atoi(argument[1]), connections = atoi(argument[2]), records = atoi(argument[4]), recordBytes = atoi(argument[5]), partitions = atoi(argument[8]), broker = atoi(argument[9]);
+  double duration = atof(argument[6]);
+  const char *topic = argument[7];
+  int acks = count > 10 ? atoi(argument[10]) : 1;
+  depth = atoi(argument[3]); topicLength = (int)strlen(topic);
+  unsigned *histogram = calloc(histogramSize, sizeof *histogram);
+  Connection *all = calloc((size_t)connections, sizeof *all);
+  size_t batchBytes = 0;
+  poller = epoll_create1(0);
+  for (int i = 0; i < connections; i++) {
+    Connection *c = &all[i];
+    batchBytes = buildRequest(c, topic, i % partitions, records, recordBytes, acks);
+    c->sentAt = calloc((size_t)depth + 1, sizeof(double));
+    c->fd = connectLoopback(port);
+    fcntl(c->fd, F_SETFL, O_NONBLOCK);
+    struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+    epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
+  }
+  for (int i = 0; i < connections; i++) pump(&all[i]);
+  // answer: size, correlation, topics, name, partitions, index, error…
+  size_t errorAt = 4 + 4 + 4 + 2 + (size_t)topicLength + 4 + 4;
+  long done = 0, errors = 0, from = 0;
+  double start = seconds() + 0.5, cpuFrom = 0;
+  int warm = 0;
+  struct epoll_event events[256];
+  for (;;) {
+    int n = epoll_wait(poller, events, 256, 100);
+    double now = seconds();
+    if (!warm && now > start) { warm = 1; start = now; from = done; errors = 0; cpuFrom = cpuSecondsOf(broker); memset(histogram, 0, histogramSize * sizeof *histogram); }
+    if (warm && now > start + duration) break;
+    for (int i = 0; i < n; i++) {
+      Connection *c = events[i].data.ptr;
+      if (events[i].events & EPOLLIN) {
+        ssize_t k = read(c->fd, c->answer + c->answerSize, sizeof c->answer - c->answerSize);
+        if (k <= 0) { fprintf(stderr, "the broker closed the connection\n"); return 1; }
+        c->answerSize += (size_t)k;
+        size_t at = 0;
+        now = seconds();
+        while (c->answerSize - at >= 4) {
+          size_t size = get32(c->answer + at) + 4;
+          if (c->answerSize - at < size) break;
+          if (c->answer[at + errorAt] | c->answer[at + errorAt + 1]) errors++;
+          at += size; c->inFlight--; done++;
+          double us = (now - c->sentAt[c->tail]) * 1e6;
+          c->tail = (c->tail + 1) % (depth + 1);
+          histogram[us < 0 ? 0 : us < histogramSize ? (int)us : histogramSize - 1]++;
+        }
+        if (at > 0) { memmove(c->answer, c->answer + at, c->answerSize - at); c->answerSize -= at; }
+      }
+      pump(c);
+    }
+  }
+  double elapsed = seconds() - start, cpu = cpuSecondsOf(broker) - cpuFrom;
+  long measured = done - from, seen = 0;
+  int p50 = -1, p99 = -1;
+  for (int i = 0; i < histogramSize; i++) {
+    seen += histogram[i];
+    if (p50 < 0 && (double)seen >= (double)measured * 0.5) p50 = i;
+    if (p99 < 0 && (double)seen >= (double)measured * 0.99) { p99 = i; break; }
+  }
+  double bytes = (double)measured * (double)batchBytes;
+  printf("{\"requestsPerSecond\":%.0f,\"megabytesPerSecond\":%.1f,\"messagesPerSecond\":%.0f,\"megabytesPerBrokerCpuSecond\":%.1f,\"brokerCpu\":%.3f,\"brokerCpuMicrosPerRequest\":%.2f,\"p50Micros\":%d,\"p99Micros\":%d,\"errors\":%ld,\"batchBytes\":%zu,\"clientCpu\":%.2f}\n",
+    (double)measured / elapsed, bytes / elapsed / 1e6, (double)measured * records / elapsed, cpu > 0 ? bytes / cpu / 1e6 : 0, cpu / elapsed, measured > 0 ? cpu * 1e6 / (double)measured : 0, p50, p99, errors, batchBytes, ownCpuSeconds() / (elapsed + 0.5));
+  return errors > 0;
+}
