@@ -1,0 +1,249 @@
+import type net from 'node:net'
+import type { BufferPool } from '../buffer-pool.ts'
+import { FrameAssembler } from '../frame-assembler.ts'
+import { assert } from '../invariant.ts'
+import type { FrameConnection, FrameReceiver } from '../ports.ts'
+import { TransportError } from '../transport-error.ts'
+import type { SharedBuffers } from './shared-buffers.ts'
+import type { Turn, TurnFlush } from './turn.ts'
+
+/** Parts from this size on are handed to the system as they are; smaller ones are copied together. */
+const sliceBytesMin = 16 * 1024
+
+/** How long a connection that `close` ended may take to send what is queued and to see the other side end as well. */
+const closeTimeoutMs = 5_000
+
+/** What a connection shares with all others of its transport. */
+export interface ConnectionHome {
+  readonly turn: Turn
+  readonly pool: BufferPool
+  readonly shared: SharedBuffers
+}
+
+/** What left in one write: completed by the socket in order. */
+interface Batch {
+  readonly bytes: number
+  readonly onWritten: (() => void)[] | null
+}
+
+/** A frame connection on a socket. Reading is done by whoever made the socket: see receive.ts. */
+export class SocketConnection implements FrameConnection, TurnFlush {
+  readonly remoteAddress: string
+  readonly remotePort: number
+  readonly localPort: number
+  /** Cuts what arrives into frames and delivers them. */
+  readonly assembler: FrameAssembler
+  readonly #socket: net.Socket
+  readonly #home: ConnectionHome
+  #receiver: FrameReceiver | null = null
+
+  /** Sent in this turn, not yet written. */
+  #parts: Uint8Array[] = []
+  #partsBytes = 0
+  #partsWritten: (() => void)[] | null = null
+  #isFlushScheduled = false
+  /** Written to the socket, not yet taken by the system. */
+  readonly #batches: Batch[] = []
+  #batchesBytes = 0
+
+  #isClosing = false
+  #isClosed = false
+  #isOver = false
+  #error: Error | null = null
+  #closeTimer: NodeJS.Timeout | null = null
+
+  constructor(socket: net.Socket, home: ConnectionHome, options: { maxFrameBytes: number }) {
+    this.#socket = socket
+    this.#home = home
+    this.remoteAddress = withoutMappedPrefix(socket.remoteAddress ?? '')
+    this.remotePort = socket.remotePort ?? 0
+    this.localPort = socket.localPort ?? 0
+    this.assembler = new FrameAssembler({
+      pool: home.pool,
+      frameBytesMax: options.maxFrameBytes,
+      onFrame: frame => {
+        if (!this.#isClosing) this.#receiver!.onFrame(frame)
+      },
+    })
+    socket.on('error', error => {
+      this.#error ??= transportError(error)
+    })
+    socket.on('close', () => this.#onSocketClosed())
+  }
+
+  /** Must be called before any byte is read. */
+  deliverTo(receiver: FrameReceiver): void {
+    assert(this.#receiver === null, 'a connection has one receiver')
+    this.#receiver = receiver
+  }
+
+  get queuedBytes(): number {
+    return this.#partsBytes + this.#batchesBytes
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  send(parts: readonly Uint8Array[], onWritten?: () => void): void {
+    if (this.#isClosing || this.#isClosed) {
+      // Promised once, and never inside send: the caller may still be building what the callback tears down.
+      if (onWritten !== undefined) this.#home.turn.soon(onWritten)
+      return
+    }
+    for (const part of parts) {
+      this.#parts.push(part)
+      this.#partsBytes += part.length
+    }
+    if (onWritten !== undefined) (this.#partsWritten ??= []).push(onWritten)
+    this.#scheduleFlush()
+  }
+
+  flushTurn(): void {
+    this.#isFlushScheduled = false
+    if (this.#parts.length > 0 && !this.#isClosed) this.#write()
+    if (this.#isClosing && !this.#isClosed) this.#socket.end()
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (!this.#isClosed) this.#socket.resume()
+  }
+
+  close(): void {
+    if (this.#isClosing || this.#isClosed) return
+    this.#isClosing = true
+    this.#socket.resume() // Reads on to the other side's end; what comes is dropped.
+    this.#closeTimer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs)
+    this.#closeTimer.unref()
+    this.#scheduleFlush()
+  }
+
+  destroy(error?: Error): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#isClosing = true
+    this.#error ??= error ?? null
+    this.assembler.stop()
+    this.#socket.destroy()
+  }
+
+  /** Feeding the assembler threw: a bad frame size, or the receiver failed. It ends this connection, and the owner hears why. */
+  fail(error: unknown): void {
+    this.destroy(error instanceof Error ? error : new Error(String(error)))
+  }
+
+  #scheduleFlush(): void {
+    if (this.#isFlushScheduled) return
+    this.#isFlushScheduled = true
+    this.#home.turn.flushAtEnd(this)
+  }
+
+  /** Everything of this turn in one write: small parts copied together, large ones as they are, in one writev. */
+  #write(): void {
+    const parts = this.#parts
+    const bytes = this.#partsBytes
+    this.#batches.push({ bytes, onWritten: this.#partsWritten })
+    this.#batchesBytes += bytes
+    this.#parts = []
+    this.#partsBytes = 0
+    this.#partsWritten = null
+
+    const socket = this.#socket
+    if (parts.length === 1) {
+      socket.write(parts[0]!, this.#onBatchWritten)
+      return
+    }
+    if (bytes <= this.#home.shared.output.length && parts.every(isSmall)) {
+      this.#writeSmall(parts, bytes)
+      return
+    }
+    const pieces = joinSmall(parts)
+    const last = pieces.pop()!
+    socket.cork()
+    for (const piece of pieces) socket.write(piece)
+    socket.write(last, this.#onBatchWritten)
+    socket.uncork()
+  }
+
+  /** The usual case. The system takes small writes at once, so the buffer that joined them is free again when `write` returns. */
+  #writeSmall(parts: readonly Uint8Array[], bytes: number): void {
+    const shared = this.#home.shared
+    const output = shared.output
+    copyTogether(parts, output)
+    this.#socket.write(output.subarray(0, bytes), this.#onBatchWritten)
+    if (this.#socket.writableLength > 0) shared.replaceOutput()
+  }
+
+  readonly #onBatchWritten = (): void => {
+    if (this.#isOver) return
+    const batch = this.#batches.shift()
+    assert(batch !== undefined, 'each batch is written once')
+    this.#batchesBytes -= batch.bytes
+    if (batch.onWritten !== null) for (const written of batch.onWritten) written()
+    if (this.queuedBytes === 0 && !this.#isClosing) this.#receiver?.onDrained?.()
+  }
+
+  #onSocketClosed(): void {
+    this.#isClosed = true
+    this.#isClosing = true
+    this.#isOver = true
+    this.assembler.stop()
+    if (this.#closeTimer !== null) clearTimeout(this.#closeTimer)
+    const unwritten = this.#batches.splice(0).flatMap(batch => batch.onWritten ?? [])
+    if (this.#partsWritten !== null) unwritten.push(...this.#partsWritten)
+    this.#parts = []
+    this.#partsBytes = 0
+    this.#partsWritten = null
+    this.#batchesBytes = 0
+    for (const written of unwritten) written()
+    this.#receiver?.onClosed(this.#error)
+  }
+}
+
+function isSmall(part: Uint8Array): boolean {
+  return part.length < sliceBytesMin
+}
+
+/** The same bytes in fewer pieces: neighbours below `sliceBytesMin` become one. */
+function joinSmall(parts: readonly Uint8Array[]): Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  let run: Uint8Array[] = []
+  const endRun = (): void => {
+    if (run.length === 1) pieces.push(run[0]!)
+    if (run.length > 1) pieces.push(Buffer.concat(run))
+    run = []
+  }
+  for (const part of parts) {
+    if (isSmall(part)) {
+      run.push(part)
+    } else {
+      endRun()
+      pieces.push(part)
+    }
+  }
+  endRun()
+  return pieces
+}
+
+function copyTogether(parts: readonly Uint8Array[], into: Uint8Array): void {
+  let position = 0
+  for (const part of parts) {
+    into.set(part, position)
+    position += part.length
+  }
+}
+
+/** A listener on `::` sees IPv4 clients as `::ffff:1.2.3.4`; limits and logs are per client, however it came. */
+function withoutMappedPrefix(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
+}
+
+export function transportError(cause: Error): TransportError {
+  if (cause instanceof TransportError) return cause
+  const { code, errors } = cause as { code?: string; errors?: readonly { code?: string }[] }
+  return new TransportError(code ?? errors?.[0]?.code ?? 'UNKNOWN', cause.message, { cause })
+}

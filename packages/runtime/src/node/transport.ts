@@ -1,0 +1,107 @@
+import net from 'node:net'
+import type { BufferPool } from '../buffer-pool.ts'
+import type { ConnectOptions, FrameConnection, Listener, ListenOptions, Transport } from '../ports.ts'
+import { TransportError } from '../transport-error.ts'
+import { adoptSocket, directRead, receiveByEvents } from './receive.ts'
+import { SharedBuffers } from './shared-buffers.ts'
+import { SocketConnection, transportError } from './socket-connection.ts'
+import type { ConnectionHome } from './socket-connection.ts'
+import type { Turn } from './turn.ts'
+
+/** Idle connections are probed after two hours, the system's default, as Kafka's are. */
+const keepAlive = true
+
+/**
+ * Frames over TCP. Node cannot set the size of a socket's kernel buffers, so `sendBufferBytes` and `receiveBufferBytes`
+ * have no effect here: Linux tunes both by itself (net.ipv4.tcp_rmem, tcp_wmem), up to several MiB.
+ */
+export class NodeTransport implements Transport {
+  readonly #home: ConnectionHome
+  readonly #receive: 'direct' | 'data'
+
+  constructor(options: { turn: Turn; pool: BufferPool; receive: 'direct' | 'data' }) {
+    this.#home = { turn: options.turn, pool: options.pool, shared: new SharedBuffers() }
+    this.#receive = options.receive
+  }
+
+  listen(options: ListenOptions): Promise<Listener> {
+    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive }, shell => {
+      const { socket, start } = adoptSocket(shell, this.#receive, this.#home, () => connection)
+      const connection = new SocketConnection(socket, this.#home, options)
+      const receiver = options.accept(connection)
+      if (receiver === null) {
+        connection.destroy()
+        return
+      }
+      connection.deliverTo(receiver)
+      start()
+    })
+    return new Promise((resolve, reject) => {
+      const address = `${options.host}:${options.port}`
+      const onFailure = (cause: Error & { code?: string }): void => {
+        reject(new TransportError(cause.code ?? 'UNKNOWN', `Cannot listen on ${address}: ${cause.code}`, { cause }))
+      }
+      server.once('error', onFailure)
+      server.listen(
+        {
+          host: options.host,
+          port: options.port,
+          exclusive: true,
+          ...(options.backlog && { backlog: options.backlog }),
+        },
+        () => {
+          server.off('error', onFailure)
+          server.on('error', error => options.onError?.(transportError(error)))
+          resolve(new NodeListener(server))
+        },
+      )
+    })
+  }
+
+  connect(options: ConnectOptions): Promise<FrameConnection> {
+    const { host, port, timeoutMs, maxFrameBytes } = options
+    return new Promise((resolve, reject) => {
+      let connection: SocketConnection | null = null
+      const direct = this.#receive === 'direct'
+      const reading = direct ? { onread: directRead(this.#home, () => connection) } : {}
+      const socket = net.connect({ host, port, noDelay: true, keepAlive, ...reading })
+      const timer = setTimeout(() => {
+        socket.destroy(new TransportError('TIMEOUT', `No connection to ${host}:${port} within ${timeoutMs} ms`))
+      }, timeoutMs)
+      const onFailure = (cause: Error): void => {
+        clearTimeout(timer)
+        const { code } = transportError(cause)
+        const message = cause instanceof TransportError ? cause.message : `Cannot connect to ${host}:${port}: ${code}`
+        reject(new TransportError(code, message, { cause }))
+      }
+      socket.once('error', onFailure)
+      socket.once('connect', () => {
+        clearTimeout(timer)
+        socket.off('error', onFailure)
+        connection = new SocketConnection(socket, this.#home, { maxFrameBytes })
+        connection.deliverTo(options.receiver)
+        if (!direct) receiveByEvents(socket, connection)
+        resolve(connection)
+      })
+    })
+  }
+}
+
+class NodeListener implements Listener {
+  readonly host: string
+  readonly port: number
+  readonly #server: net.Server
+
+  constructor(server: net.Server) {
+    const address = server.address() as net.AddressInfo
+    this.host = address.address
+    this.port = address.port
+    this.#server = server
+  }
+
+  /** Node reports a server closed when its last connection ended; the port itself is free at once. */
+  close(): Promise<void> {
+    this.#server.close()
+    return new Promise(resolve => setImmediate(resolve))
+  }
+}
