@@ -46,7 +46,15 @@ async function bundleBroker(): Promise<void> {
     conditions: ['@millrace/source'], logLevel: 'warning',
     banner: { js: `import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url); const __filename = import.meta.filename, __dirname = import.meta.dirname;` },
   })
+  writeFileSync(join(folder, 'dist', 'bundle', 'start.mjs'), starter)
 }
+
+/** What the bin runs: V8 keeps the compiled code between starts. */
+const starter = `import { enableCompileCache } from 'node:module'
+enableCompileCache()
+const { main } = await import('./millrace-broker.mjs')
+await main(process.argv.slice(2))
+`
 
 const startedMs = Date.now()
 const chosen = only.length === 0 ? packages : packages.filter(name => only.includes(name))

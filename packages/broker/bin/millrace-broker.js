@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const folder = dirname(dirname(fileURLToPath(import.meta.url)))
 const source = join(folder, 'src', 'main.ts')
-const bundle = join(folder, 'dist', 'bundle', 'millrace-broker.mjs')
+const bundle = join(folder, 'dist', 'bundle', 'start.mjs')
 const isDevelopment = existsSync(source)
 const [major, minor] = process.versions.node.split('.').map(Number)
 const isModern = major > 22 || (major === 22 && minor >= 15)
@@ -25,22 +25,19 @@ function installedNode() {
   }
 }
 
-if (isModern && !isDevelopment) {
-  const { enableCompileCache } = await import('node:module')
-  enableCompileCache()
-  const { main } = await import(pathToFileURL(bundle).href)
-  await main(process.argv.slice(2))
+const sourceFlag = '--conditions=@millrace/source'
+
+if (isModern && (!isDevelopment || process.execArgv.includes(sourceFlag))) {
+  if (isDevelopment) await import(pathToFileURL(source).href).then(({ main }) => main(process.argv.slice(2)))
+  else await import(pathToFileURL(bundle).href)
 } else {
   const node = installedNode() ?? (isModern ? process.execPath : null)
   if (node === null) {
     console.error(`millrace-broker needs Node 22.15 or later; this is ${process.versions.node}. Install a newer Node, or add the npm package node@24 beside it.`)
     process.exit(1)
   }
-  const flags = isDevelopment ? ['--conditions=@millrace/source', '--disable-warning=ExperimentalWarning'] : []
-  const run = isDevelopment
-    ? ['--input-type=module', '-e', `import { main } from ${JSON.stringify(pathToFileURL(source).href)}; await main(process.argv.slice(1))`, '--']
-    : [fileURLToPath(import.meta.url)]
-  const child = spawn(node, [...flags, ...run, ...process.argv.slice(2)], { stdio: 'inherit' })
+  const flags = isDevelopment ? [sourceFlag, '--disable-warning=ExperimentalWarning'] : []
+  const child = spawn(node, [...flags, fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
   child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)))
 }

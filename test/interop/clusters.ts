@@ -1,0 +1,104 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { nodeFlags, root } from '../../scripts/pinned-node.js'
+import { freePorts, startProcess, untilListening, type RunningProcess } from '../oracles/processes.ts'
+import { startZooKeeper, type ZooKeeperEnsemble } from '../oracles/zookeeper-server.ts'
+
+/** Which of the two coordination implementations stands behind the brokers. */
+export type CoordinationKind = 'embedded' | 'ensemble'
+
+export interface MillraceCluster {
+  readonly kind: CoordinationKind
+  /** `host:port,host:port`, for clients. */
+  readonly bootstrap: string
+  readonly ports: readonly number[]
+  /** Log folders, one per broker. */
+  readonly logDirs: readonly string[]
+  readonly processes: readonly RunningProcess[]
+  /** Starts broker `index` again on its folder and port, after its process ended. Processes of their own only with an ensemble. */
+  restart(index: number): Promise<void>
+  stop(): Promise<void>
+}
+
+/**
+ * A cluster as users start it: with the embedded coordination the `npm start` program (all brokers in one process),
+ * with an ensemble one `millrace-broker` process per broker on a real ZooKeeper.
+ */
+export function startMillrace(kind: CoordinationKind, brokers = 3, properties: Record<string, string> = {}): Promise<MillraceCluster> {
+  return kind === 'embedded' ? startEmbedded(brokers, properties) : startOnEnsemble(brokers, properties)
+}
+
+async function startEmbedded(brokers: number, properties: Record<string, string>): Promise<MillraceCluster> {
+  const data = mkdtempSync(join(tmpdir(), 'millrace-embedded-'))
+  const first = await freePortRun(brokers)
+  const overrides = Object.entries(properties).flatMap(([key, value]) => ['--override', `${key}=${value}`])
+  const launch = (): RunningProcess =>
+    startProcess({ name: 'npm start', command: process.execPath, args: [...nodeFlags, join(root, 'scripts', 'start.ts'), '--brokers', String(brokers), '--port', String(first), '--data', data, ...overrides] })
+  const ports = Array.from({ length: brokers }, (_, i) => first + i)
+  const processes = [launch()]
+  await Promise.all(ports.map(port => untilListening(port, 30_000, processes[0])))
+  return {
+    kind: 'embedded', ports, processes, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    logDirs: ports.map((_, i) => join(data, `broker-${i + 1}`)),
+    async restart() {
+      await processes[0]!.ended()
+      processes[0] = launch()
+      await Promise.all(ports.map(port => untilListening(port, 30_000, processes[0])))
+    },
+    async stop() {
+      await processes[0]!.stop()
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
+
+async function startOnEnsemble(brokers: number, properties: Record<string, string>): Promise<MillraceCluster> {
+  const zookeeper: ZooKeeperEnsemble = await startZooKeeper()
+  const data = mkdtempSync(join(tmpdir(), 'millrace-ensemble-'))
+  const ports = await freePorts(brokers)
+  const logDirs = ports.map((_, i) => join(data, `broker-${i + 1}`))
+  const launch = (i: number): RunningProcess => startBrokerProcess({ brokerId: i + 1, port: ports[i]!, zookeeper: `${zookeeper.connectString}/millrace`, logDirs: logDirs[i]!, properties })
+  const processes = ports.map((_, i) => launch(i))
+  await Promise.all(ports.map((port, i) => untilListening(port, 30_000, processes[i])))
+  return {
+    kind: 'ensemble', ports, processes, logDirs, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    async restart(i) {
+      await processes[i]!.ended()
+      processes[i] = launch(i)
+      await untilListening(ports[i]!, 30_000, processes[i])
+    },
+    async stop() {
+      await Promise.all(processes.map(process => process.stop()))
+      await zookeeper.stop()
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
+
+/** One `millrace-broker` process, as an operator would start it. */
+export function startBrokerProcess(options: { brokerId: number; port: number; zookeeper: string; logDirs: string; properties?: Record<string, string> }): RunningProcess {
+  mkdirSync(options.logDirs, { recursive: true })
+  const config = `${options.logDirs}.properties`
+  const properties: Record<string, string> = {
+    'broker.id': String(options.brokerId), listeners: `PLAINTEXT://127.0.0.1:${options.port}`, 'zookeeper.connect': options.zookeeper, 'log.dirs': options.logDirs, 'zookeeper.session.timeout.ms': '6000', ...options.properties,
+  }
+  writeFileSync(config, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''))
+  return startProcess({ name: `millrace-broker ${options.brokerId}`, command: process.execPath, args: [...nodeFlags, join(root, 'packages', 'broker', 'bin', 'millrace-broker.js'), config] })
+}
+
+/** The first of `count` consecutive free ports. */
+async function freePortRun(count: number): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const [first = 0] = await freePorts(1)
+    const free = await Promise.all(Array.from({ length: count }, (_, i) => isFree(first + i)))
+    if (free.every(Boolean)) return first
+  }
+  throw new Error(`no ${count} free ports in a row`)
+}
+async function isFree(port: number): Promise<boolean> {
+  const { createServer } = await import('node:net')
+  return new Promise(resolve => {
+    const server = createServer().once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
