@@ -1,0 +1,102 @@
+export interface EpochEntry {
+  readonly epoch: number
+  readonly startOffset: number
+}
+
+/** What OffsetForLeaderEpoch answers; -1 and -1 when undefined. */
+export interface EpochEndOffset {
+  readonly leaderEpoch: number
+  readonly endOffset: number
+}
+
+const undefinedEndOffset: EpochEndOffset = { leaderEpoch: -1, endOffset: -1 }
+
+/** Which leader epoch wrote from which offset on (KIP-101, KIP-279). Ascending in both; pure: the shell writes the checkpoint. */
+export class LeaderEpochCache {
+  #entries: EpochEntry[]
+
+  constructor(entries: readonly EpochEntry[] = []) {
+    this.#entries = []
+    for (const { epoch, startOffset } of entries) this.assign(epoch, startOffset)
+  }
+
+  get entries(): readonly EpochEntry[] {
+    return this.#entries
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.length === 0
+  }
+
+  /** The newest epoch, or -1. */
+  get latest(): number {
+    return this.#entries.at(-1)?.epoch ?? -1
+  }
+
+  /** Start of the newest epoch, or -1. */
+  get latestStartOffset(): number {
+    return this.#entries.at(-1)?.startOffset ?? -1
+  }
+
+  /** Notes that `epoch` begins at `startOffset`; true when the entries changed and must be written. Negative values are refused. */
+  assign(epoch: number, startOffset: number): boolean {
+    if (epoch < 0 || startOffset < 0) return false
+    const last = this.#entries.at(-1)
+    if (last !== undefined) {
+      if (last.epoch === epoch) return false
+      // A lower epoch at or after the newest start would rewrite history that later leaders built on.
+      if (epoch < last.epoch && startOffset >= last.startOffset) return false
+    }
+    this.#entries = this.#entries.filter(entry => entry.epoch < epoch && entry.startOffset < startOffset)
+    this.#entries.push({ epoch, startOffset })
+    return true
+  }
+
+  /**
+   * End of the largest epoch at or below `requested`: the next epoch's start, or `logEndOffset` for the newest.
+   * A requested epoch below all is answered with itself and the first start above it; one above all is undefined.
+   */
+  endOffsetFor(requested: number, logEndOffset: number): EpochEndOffset {
+    const latest = this.latest
+    if (requested < 0 || latest < 0 || requested > latest) return undefinedEndOffset
+    if (requested === latest) return { leaderEpoch: latest, endOffset: logEndOffset }
+    const next = this.#entries.findIndex(entry => entry.epoch > requested)
+    const floor = next === 0 ? requested : this.#entries[next - 1]!.epoch
+    return { leaderEpoch: floor, endOffset: this.#entries[next]!.startOffset }
+  }
+
+  /** The epoch that wrote `offset`, or -1. */
+  epochOf(offset: number): number {
+    let epoch = -1
+    for (const entry of this.#entries) {
+      if (entry.startOffset > offset) break
+      epoch = entry.epoch
+    }
+    return epoch
+  }
+
+  /** Forgets epochs that begin at or after `endOffset`; true when something changed. */
+  truncateFromEnd(endOffset: number): boolean {
+    const kept = this.#entries.filter(entry => entry.startOffset < endOffset)
+    const changed = kept.length !== this.#entries.length
+    this.#entries = kept
+    return changed
+  }
+
+  /** Forgets epochs that ended before `startOffset`; the one that holds it now begins there. True when something changed. */
+  truncateFromStart(startOffset: number): boolean {
+    const covering = this.#entries.findLastIndex(entry => entry.startOffset <= startOffset)
+    if (covering < 0) return false
+    const first = this.#entries[covering]!
+    if (covering === 0 && first.startOffset === startOffset) return false
+    this.#entries = [{ epoch: first.epoch, startOffset }, ...this.#entries.slice(covering + 1)]
+    return true
+  }
+
+  /** True when something was forgotten. */
+  clear(): boolean {
+    const changed = this.#entries.length > 0
+    this.#entries = []
+    return changed
+  }
+}
