@@ -35,13 +35,25 @@ export interface Acl {
 }
 export const openAcl: readonly Acl[] = [{ scheme: 'world', id: 'anyone', permissions: 31 }]
 
+/** Proves who a client is: `{ scheme: 'digest', auth: 'user:password' }`. */
+export interface Credential {
+  readonly scheme: string
+  readonly auth: string | Uint8Array
+}
+
 export interface CreateOptions {
   readonly mode?: CreateMode
   readonly acl?: readonly Acl[]
 }
 
 export type Operation =
-  | { readonly op: 'create'; readonly path: string; readonly data: Uint8Array | null; readonly mode?: CreateMode; readonly acl?: readonly Acl[] }
+  | {
+      readonly op: 'create'
+      readonly path: string
+      readonly data: Uint8Array | null
+      readonly mode?: CreateMode
+      readonly acl?: readonly Acl[]
+    }
   | { readonly op: 'set'; readonly path: string; readonly data: Uint8Array | null; readonly version: number }
   | { readonly op: 'delete'; readonly path: string; readonly version: number }
   | { readonly op: 'check'; readonly path: string; readonly version: number }
@@ -52,7 +64,12 @@ export interface OperationResult {
   readonly stat?: Stat
 }
 
-export const WatchType = { created: 'created', deleted: 'deleted', dataChanged: 'data-changed', childrenChanged: 'children-changed' } as const
+export const WatchType = {
+  created: 'created',
+  deleted: 'deleted',
+  dataChanged: 'data-changed',
+  childrenChanged: 'children-changed',
+} as const
 export type WatchType = (typeof WatchType)[keyof typeof WatchType]
 export interface WatchEvent {
   readonly type: WatchType
@@ -64,8 +81,17 @@ export type Watcher = (event: WatchEvent) => void
 export const AnyVersion = -1
 
 export type CoordinationErrorCode =
-  | 'NO_NODE' | 'NODE_EXISTS' | 'BAD_VERSION' | 'NOT_EMPTY' | 'NO_CHILDREN_FOR_EPHEMERALS' | 'NO_AUTH' | 'AUTH_FAILED'
-  | 'INVALID_ACL' | 'BAD_ARGUMENTS' | 'RUNTIME_INCONSISTENCY' | 'OTHER'
+  | 'NO_NODE'
+  | 'NODE_EXISTS'
+  | 'BAD_VERSION'
+  | 'NOT_EMPTY'
+  | 'NO_CHILDREN_FOR_EPHEMERALS'
+  | 'NO_AUTH'
+  | 'AUTH_FAILED'
+  | 'INVALID_ACL'
+  | 'BAD_ARGUMENTS'
+  | 'RUNTIME_INCONSISTENCY'
+  | 'OTHER'
   /** The operation was not applied: it never left this process. */
   | 'NOT_CONNECTED'
   /** Sent, and the connection ended before the answer: it may have been applied. Read back before deciding. */
@@ -80,7 +106,11 @@ export class CoordinationError extends Error {
   readonly code: CoordinationErrorCode
   readonly path: string | undefined
   readonly failedIndex: number | undefined
-  constructor(code: CoordinationErrorCode, path?: string, options: { failedIndex?: number; message?: string; cause?: unknown } = {}) {
+  constructor(
+    code: CoordinationErrorCode,
+    path?: string,
+    options: { failedIndex?: number; message?: string; cause?: unknown } = {},
+  ) {
     super(options.message ?? `${code}${path === undefined ? '' : ` ${path}`}`, { cause: options.cause })
     this.code = code
     this.path = path

@@ -1,0 +1,18 @@
+export { AnyVersion, CoordinationError, CreateMode, isCoordinationError, openAcl, WatchType } from './coordination.ts'
+export type {
+  Acl,
+  Coordination,
+  CoordinationErrorCode,
+  CreateOptions,
+  Credential,
+  Operation,
+  OperationResult,
+  Session,
+  SessionEvent,
+  Stat,
+  Watcher,
+  WatchEvent,
+} from './coordination.ts'
+export { EmbeddedTree } from './embedded/embedded-tree.ts'
+export type { EmbeddedClientOptions, EmbeddedTreeOptions } from './embedded/embedded-tree.ts'
+export type { EmbeddedClient } from './embedded/embedded-client.ts'
