@@ -4,7 +4,7 @@
  */
 export interface Message<T> {
   readonly name: string
-  /** -1: not an API message (a header, a record of an internal topic, consumer metadata). */
+  /** NO_API: a header, a record of an internal topic, consumer metadata. */
   readonly apiKey: number
   readonly versions: VersionRange
   /** First version with compact lengths and tagged fields (KIP-482); Infinity: none. */
@@ -94,6 +94,11 @@ export class Field<T> {
     })
   }
 
+  /** May be null in all versions that carry it, and is null in those that lack it. */
+  nullByDefault(): Field<T | null> {
+    return new Field<T | null>({ ...this, nullableVersions: this.versions, fallback: null })
+  }
+
   /** The value in versions that lack the field, and of a tagged field that was not sent. */
   default(fallback: T): Field<T> {
     return new Field({ ...this, fallback })
@@ -144,14 +149,19 @@ export function struct<S extends Shape>(versions: string, fields: S): Field<Valu
   return new Field({ kind: 'struct', versions: versionRange(versions), fallback: {} as Value<S>, fields })
 }
 
+/** For `message`: neither a request nor a response. */
+export const NO_API = -1
+
+/** `versions` are those that exist, `flexible` those with compact lengths and tagged fields (KIP-482). */
 export function message<S extends Shape>(
   name: string,
-  facts: { readonly apiKey?: number; readonly versions: string; readonly flexible: string },
+  apiKey: number,
+  versions: string,
+  flexible: string,
   fields: S,
 ): Message<Value<S>> {
-  const versions = versionRange(facts.versions)
-  const flexibleSince = versionRange(facts.flexible)[0]
-  return { name, apiKey: facts.apiKey ?? -1, versions, flexibleSince, body: struct('0+', fields) }
+  const flexibleSince = versionRange(flexible)[0]
+  return { name, apiKey, versions: versionRange(versions), flexibleSince, body: struct('0+', fields) }
 }
 
 /** A fresh, complete value that holds nothing but defaults. */

@@ -1,0 +1,43 @@
+// ConsumerGroupDescribe, v0: groups of the new protocol (KIP-848).
+import { array, bool, int16, int32, message, string, struct, uuid, type Infer } from '../schema.ts'
+
+export const consumerGroupDescribeRequest = message('ConsumerGroupDescribeRequest', 69, '0', '0+', {
+  groupIds: array('0+', string()),
+  includeAuthorizedOperations: bool('0+'),
+})
+export type ConsumerGroupDescribeRequest = Infer<typeof consumerGroupDescribeRequest>
+
+const topicPartitions = { topicId: uuid('0+'), topicName: string('0+'), partitions: array('0+', int32()) }
+
+const assignment = { topicPartitions: array('0+', topicPartitions) }
+
+export const consumerGroupDescribeResponse = message('ConsumerGroupDescribeResponse', 69, '0', '0+', {
+  throttleTimeMs: int32('0+'),
+  groups: array('0+', {
+    errorCode: int16('0+'),
+    errorMessage: string('0+').nullByDefault(),
+    groupId: string('0+'),
+    groupState: string('0+'),
+    groupEpoch: int32('0+'),
+    assignmentEpoch: int32('0+'),
+    assignorName: string('0+'),
+    members: array('0+', {
+      memberId: string('0+'),
+      instanceId: string('0+').nullByDefault(),
+      rackId: string('0+').nullByDefault(),
+      memberEpoch: int32('0+'),
+      clientId: string('0+'),
+      clientHost: string('0+'),
+      subscribedTopicNames: array('0+', string()),
+      subscribedTopicRegex: string('0+').nullByDefault(),
+      assignment: struct('0+', assignment),
+      targetAssignment: struct('0+', assignment),
+    }),
+    authorizedOperations: int32('0+').default(-2147483648),
+  }),
+})
+export type ConsumerGroupDescribeResponse = Infer<typeof consumerGroupDescribeResponse>
+export type DescribedGroup = ConsumerGroupDescribeResponse['groups'][number]
+export type Member = DescribedGroup['members'][number]
+export type Assignment = Member['assignment']
+export type TopicPartitions = Assignment['topicPartitions'][number]
