@@ -72,7 +72,7 @@ export class SerialQueue {
 
   async #work(): Promise<void> {
     this.#isRunning = true
-    await null
+    await Promise.resolve()
     for (let task = this.#waiting.shift(); task !== undefined; task = this.#waiting.shift()) await task.run()
     this.#isRunning = false
     const drainers = this.#drainers

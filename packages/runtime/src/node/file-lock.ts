@@ -1,6 +1,6 @@
 import fs from 'node:fs'
 import { dirname } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import type * as Sqlite from 'node:sqlite'
 import { FileLocked, FileSystemError } from '../file-system-error.ts'
 import type { FileLock } from '../ports.ts'
 
@@ -21,7 +21,7 @@ const sqliteNotADatabase = 26
  */
 export function lockFile(path: string): FileLock {
   const { DatabaseSync: Database } = sqlite(path)
-  let database: DatabaseSync
+  let database: Sqlite.DatabaseSync
   try {
     database = new Database(path)
     // SQLite opens what it may not write as read-only, and then BEGIN EXCLUSIVE locks nothing.
@@ -47,11 +47,23 @@ export function lockFile(path: string): FileLock {
 }
 
 /** Loaded when the first lock is taken: a program that takes none does not pay for it. */
-function sqlite(path: string): typeof import('node:sqlite') {
-  const module = process.getBuiltinModule('node:sqlite') as typeof import('node:sqlite') | undefined
+function sqlite(path: string): typeof Sqlite {
+  const module = withoutExperimentalWarning(() => process.getBuiltinModule('node:sqlite') as typeof Sqlite | undefined)
   if (module !== undefined) return module
   const message = `${path} cannot be locked: this Node was built without node:sqlite, which holds the lock`
   throw new FileSystemError({ code: 'ENOSYS', syscall: 'lock', path, message })
+}
+
+/** Node 22 calls node:sqlite experimental on the console of whoever loads it; what we use of it (open, exec, close) is settled. */
+function withoutExperimentalWarning<T>(load: () => T): T {
+  // oxlint-disable-next-line typescript/unbound-method -- it is put back as it was, never called from here
+  const emitWarning = process.emitWarning
+  process.emitWarning = () => {}
+  try {
+    return load()
+  } finally {
+    process.emitWarning = emitWarning
+  }
 }
 
 function lockError(cause: unknown, path: string): FileSystemError {

@@ -9,7 +9,7 @@ interface Shell {
 interface AdoptedSocket {
   readonly socket: net.Socket
   /** Begins to read, once somebody is there to receive. */
-  start(): void
+  readonly start: () => void
 }
 
 /**

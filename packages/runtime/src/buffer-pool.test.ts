@@ -1,0 +1,44 @@
+import { describe, expect, test } from '@jest/globals'
+import { BufferPool } from './buffer-pool.ts'
+
+describe('buffer pool', () => {
+  test.each([
+    [0, 4096],
+    [4096, 4096],
+    [4097, 8192],
+    [65536, 65536],
+    [1_000_000, 1_048_576],
+  ])('%i bytes asked: %i given', (asked, given) => {
+    expect(new BufferPool().take(asked).length).toBe(given)
+  })
+
+  test('given back: used again for any size of its class', () => {
+    const pool = new BufferPool()
+    const buffer = pool.take(70_000)
+    pool.give(buffer)
+    expect(pool.idleBytes).toBe(131_072)
+    expect(pool.take(131_072)).toBe(buffer)
+    expect(pool.idleBytes).toBe(0)
+    expect(pool.take(131_072)).not.toBe(buffer)
+  })
+
+  test('idle bytes: never above the limit', () => {
+    const pool = new BufferPool({ idleBytesMax: 20_000 })
+    const buffers = Array.from({ length: 10 }, () => pool.take(5000))
+    for (const buffer of buffers) pool.give(buffer)
+    expect(pool.idleBytes).toBe(16_384)
+  })
+
+  test('above the largest class: exact size, not kept', () => {
+    const pool = new BufferPool({ largestClassBytes: 65_536 })
+    const buffer = pool.take(65_537)
+    expect(buffer.length).toBe(65_537)
+    pool.give(buffer)
+    expect(pool.idleBytes).toBe(0)
+  })
+
+  test('a view instead of the whole buffer: refused', () => {
+    const pool = new BufferPool()
+    expect(() => pool.give(pool.take(5000).subarray(0, 5000))).toThrow('the size it was taken with')
+  })
+})
