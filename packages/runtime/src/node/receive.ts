@@ -57,7 +57,7 @@ export function adoptSocket(
   ;(shell as unknown as Shell)._handle = null
   let isStarted = false
   const onread = directRead(home, () => (isStarted ? connectionOf() : null))
-  const options = { handle, onread, manualStart: true }
+  const options = { handle, onread, manualStart: true, allowHalfOpen: true }
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts)
   socket.on('close', () => shell.destroy())
   const start = (): void => {

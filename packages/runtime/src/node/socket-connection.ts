@@ -33,7 +33,8 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   readonly localPort: number
   /** Cuts what arrives into frames and delivers them. */
   readonly assembler: FrameAssembler
-  readonly #socket: net.Socket
+  /** @internal looked into by tests only */
+  readonly socket: net.Socket
   readonly #home: ConnectionHome
   #receiver: FrameReceiver | null = null
 
@@ -53,7 +54,7 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   #closeTimer: NodeJS.Timeout | null = null
 
   constructor(socket: net.Socket, home: ConnectionHome, options: { maxFrameBytes: number }) {
-    this.#socket = socket
+    this.socket = socket
     this.#home = home
     this.remoteAddress = withoutMappedPrefix(socket.remoteAddress ?? '')
     this.remotePort = socket.remotePort ?? 0
@@ -68,6 +69,8 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     socket.on('error', error => {
       this.#error ??= transportError(error)
     })
+    // The peer is done: what was answered in this turn still goes out, what would be answered later has no reader.
+    socket.on('end', () => this.close())
     socket.on('close', () => this.#onSocketClosed())
   }
 
@@ -102,22 +105,22 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   flushTurn(): void {
     this.#isFlushScheduled = false
     if (this.#parts.length > 0 && !this.#isClosed) this.#write()
-    if (this.#isClosing && !this.#isClosed) this.#socket.end()
+    if (this.#isClosing && !this.#isClosed) this.socket.end()
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.socket.pause()
   }
 
   resume(): void {
-    if (!this.#isClosed) this.#socket.resume()
+    if (!this.#isClosed) this.socket.resume()
   }
 
   close(): void {
     if (this.#isClosing || this.#isClosed) return
     this.#isClosing = true
-    this.#socket.resume() // Reads on to the other side's end; what comes is dropped.
-    this.#closeTimer = setTimeout(() => this.#socket.destroy(), closeTimeoutMs)
+    this.socket.resume() // Reads on to the other side's end; what comes is dropped.
+    this.#closeTimer = setTimeout(() => this.socket.destroy(), closeTimeoutMs)
     this.#closeTimer.unref()
     this.#scheduleFlush()
   }
@@ -128,7 +131,7 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     this.#isClosing = true
     this.#error ??= error ?? null
     this.assembler.stop()
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   /** Feeding the assembler threw: a bad frame size, or the receiver failed. It ends this connection, and the owner hears why. */
@@ -152,7 +155,7 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     this.#partsBytes = 0
     this.#partsWritten = null
 
-    const socket = this.#socket
+    const socket = this.socket
     if (parts.length === 1) {
       socket.write(parts[0]!, this.#onBatchWritten)
       return
@@ -174,8 +177,8 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     const shared = this.#home.shared
     const output = shared.output
     copyTogether(parts, output)
-    this.#socket.write(output.subarray(0, bytes), this.#onBatchWritten)
-    if (this.#socket.writableLength > 0) shared.replaceOutput()
+    this.socket.write(output.subarray(0, bytes), this.#onBatchWritten)
+    if (this.socket.writableLength > 0) shared.replaceOutput()
   }
 
   readonly #onBatchWritten = (): void => {

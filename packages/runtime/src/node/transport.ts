@@ -8,8 +8,11 @@ import { SocketConnection, transportError } from './socket-connection.ts'
 import type { ConnectionHome } from './socket-connection.ts'
 import type { Turn } from './turn.ts'
 
-/** Idle connections are probed after two hours, the system's default, as Kafka's are. */
-const keepAlive = true
+/**
+ * Half open: an answer of this turn still leaves when the peer has ended its side already; SocketConnection ends the other.
+ * Keep-alive: idle connections are probed after two hours, the system's default, as Kafka's are.
+ */
+const socketOptions = { allowHalfOpen: true, noDelay: true, keepAlive: true } as const
 
 /**
  * Frames over TCP. Node cannot set the size of a socket's kernel buffers, so `sendBufferBytes` and `receiveBufferBytes`
@@ -25,7 +28,7 @@ export class NodeTransport implements Transport {
   }
 
   listen(options: ListenOptions): Promise<Listener> {
-    const server = net.createServer({ pauseOnConnect: true, noDelay: true, keepAlive }, shell => {
+    const server = net.createServer({ ...socketOptions, pauseOnConnect: true }, shell => {
       const { socket, start } = adoptSocket(shell, this.#receive, this.#home, () => connection)
       const connection = new SocketConnection(socket, this.#home, options)
       const receiver = options.accept(connection)
@@ -64,7 +67,7 @@ export class NodeTransport implements Transport {
       let connection: SocketConnection | null = null
       const direct = this.#receive === 'direct'
       const reading = direct ? { onread: directRead(this.#home, () => connection) } : {}
-      const socket = net.connect({ host, port, noDelay: true, keepAlive, ...reading })
+      const socket = net.connect({ ...socketOptions, host, port, ...reading })
       const timer = setTimeout(() => {
         socket.destroy(new TransportError('TIMEOUT', `No connection to ${host}:${port} within ${timeoutMs} ms`))
       }, timeoutMs)
@@ -90,18 +93,19 @@ export class NodeTransport implements Transport {
 class NodeListener implements Listener {
   readonly host: string
   readonly port: number
-  readonly #server: net.Server
+  /** @internal looked into by tests only */
+  readonly server: net.Server
 
   constructor(server: net.Server) {
     const address = server.address() as net.AddressInfo
     this.host = address.address
     this.port = address.port
-    this.#server = server
+    this.server = server
   }
 
   /** Node reports a server closed when its last connection ended; the port itself is free at once. */
   close(): Promise<void> {
-    this.#server.close()
+    this.server.close()
     return new Promise(resolve => setImmediate(resolve))
   }
 }
