@@ -1,5 +1,5 @@
 import { electLeader, needsUncleanElection } from './leader-election.ts'
-import type { ElectionReason } from './leader-election.ts'
+import type { Elected, ElectionReason } from './leader-election.ts'
 import { LeaderRecoveryState } from './leadership.ts'
 import type { Leadership } from './leadership.ts'
 import type { ControllerState } from './controller-state.ts'
@@ -129,28 +129,21 @@ function* electLeaders(
   reason: ElectionReason,
 ): Plan<PartitionContext[]> {
   const online: PartitionContext[] = []
+  const looked = new Set<PartitionContext>()
   let waiting = [...partitions]
   for (let round = 0; waiting.length > 0 && round < maxElectionRounds; round++) {
     const uncleanTopics = yield* uncleanTopicsOf(state, waiting, reason)
     const chosen: { partition: PartitionContext; next: Leadership; recipients: readonly number[] }[] = []
+    const leaderless: PartitionContext[] = []
     for (const partition of waiting) {
-      const leadership = partition.leadership
-      if (leadership === null) continue
-      const elected = electLeader({
-        reason,
-        assignment: partition.assignment,
-        leadership,
-        online: id => state.isReplicaOnline(id, partition),
-        onlineOrShuttingDown: id => state.isReplicaOnlineOrShuttingDown(id, partition),
-        isShuttingDown: id => state.isShuttingDown(id),
-        uncleanAllowed: uncleanTopics.has(partition.topic),
-      })
-      if (elected === null) {
-        yield* note('warn', 'no leader found', { ...nameOf(partition), reason, isr: leadership.inSyncReplicas })
-        continue
-      }
-      const next = nextTerm(state, leadership, elected)
-      chosen.push({ partition, next, recipients: elected.recipients })
+      const elected = elect(state, partition, reason, uncleanTopics.has(partition.topic))
+      if (elected === null) leaderless.push(partition)
+      else
+        chosen.push({
+          partition,
+          next: nextTerm(state, partition.leadership!, elected),
+          recipients: elected.recipients,
+        })
     }
     const outcomes = yield* write(chosen.map(({ partition, next }) => stateUpdate(partition, next)))
     const conflicts: PartitionContext[] = []
@@ -164,12 +157,59 @@ function* electLeaders(
       batch.addLeaderAndIsr(recipients, partition, false)
       online.push(partition)
     })
-    waiting = yield* rereadLeadership(state, conflicts)
+    const changed = yield* lookAgain(state, leaderless, looked)
+    waiting = [...(yield* rereadLeadership(state, conflicts)), ...changed]
   }
   for (const partition of waiting) {
     yield* note('warn', 'gave up on a state that keeps changing', nameOf(partition))
   }
   return online
+}
+
+function elect(
+  state: ControllerState,
+  partition: PartitionContext,
+  reason: ElectionReason,
+  uncleanAllowed: boolean,
+): Elected | null {
+  const { leadership, assignment } = partition
+  if (leadership === null) return null
+  return electLeader({
+    reason,
+    assignment,
+    leadership,
+    online: id => state.isReplicaOnline(id, partition),
+    onlineOrShuttingDown: id => state.isReplicaOnlineOrShuttingDown(id, partition),
+    isShuttingDown: id => state.isShuttingDown(id),
+    uncleanAllowed,
+  })
+}
+
+/**
+ * No leader by what is cached: before that is believed, what ZooKeeper says is read, once, if it could help. (A found
+ * leader needs no such care: a stale cache makes its write conflict.) Answers the partitions to try again.
+ */
+function* lookAgain(
+  state: ControllerState,
+  leaderless: readonly PartitionContext[],
+  looked: Set<PartitionContext>,
+): Plan<PartitionContext[]> {
+  const hopeful = leaderless.filter(
+    partition =>
+      !looked.has(partition) &&
+      partition.leadership !== null &&
+      partition.assignment.replicas.some(id => state.isReplicaOnline(id, partition)),
+  )
+  const cached = new Map(hopeful.map(partition => [partition, partition.leadership?.partitionEpoch]))
+  for (const partition of hopeful) looked.add(partition)
+  const reread = yield* rereadLeadership(state, hopeful)
+  const changed = reread.filter(partition => partition.leadership?.partitionEpoch !== cached.get(partition))
+  for (const partition of leaderless) {
+    if (changed.includes(partition)) continue
+    const isr = partition.leadership?.inSyncReplicas ?? []
+    yield* note('warn', 'no leader found', { ...nameOf(partition), isr })
+  }
+  return changed
 }
 
 function* uncleanTopicsOf(
