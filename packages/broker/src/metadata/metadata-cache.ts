@@ -297,7 +297,8 @@ function sameBrokers(before: ReadonlyMap<number, AliveBroker>, after: ReadonlyMa
   if (before.size !== after.size) return false
   for (const [id, broker] of after) {
     const known = before.get(id)
-    if (known === undefined || known.rack !== broker.rack || known.endpoints.size !== broker.endpoints.size) return false
+    if (known === undefined || known.rack !== broker.rack || known.endpoints.size !== broker.endpoints.size)
+      return false
     for (const [listener, endpoint] of broker.endpoints) {
       const other = known.endpoints.get(listener)
       if (other?.host !== endpoint.host || other.port !== endpoint.port) return false

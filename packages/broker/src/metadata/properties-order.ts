@@ -7,7 +7,7 @@ export function inPropertiesOrder(entries: ReadonlyMap<string, string>): Map<str
   while (entries.size > slots * 0.75) slots *= 2
   const slotOf = (key: string): number => {
     const hash = javaHash(key)
-    return ((hash ^ (hash >>> 16)) & 0x7fffffff) & (slots - 1)
+    return (hash ^ (hash >>> 16)) & 0x7fffffff & (slots - 1)
   }
   return new Map([...entries].sort(([a], [b]) => slotOf(a) - slotOf(b)))
 }

@@ -49,13 +49,17 @@ export function textZnode<Arguments extends readonly (string | number)[], Value>
 }
 
 /** Maps stand for objects whose keys are data: they keep their order, number-like keys too, and cannot reach a prototype. */
-export type Json = null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json> | { readonly [key: string]: Json }
+export type Json =
+  null | boolean | number | string | readonly Json[] | ReadonlyMap<string, Json> | { readonly [key: string]: Json }
 
 /** Compact, as Kafka writes it. A key whose value is undefined is left out. */
 export function writeJson(value: Json): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`
-  const entries = value instanceof Map ? [...(value as ReadonlyMap<string, Json>)] : Object.entries(value as { readonly [key: string]: Json })
+  const entries =
+    value instanceof Map
+      ? [...(value as ReadonlyMap<string, Json>)]
+      : Object.entries(value as { readonly [key: string]: Json })
   const members = entries.filter(([, member]) => member !== undefined)
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${writeJson(member)}`).join(',')}}`
 }
@@ -122,7 +126,8 @@ export class JsonObject {
 
   integers(key: string): number[] {
     return this.#array(key).map(item => {
-      if (typeof item !== 'number' || !Number.isSafeInteger(item)) this.fail(`${key} holds something other than integers`)
+      if (typeof item !== 'number' || !Number.isSafeInteger(item))
+        this.fail(`${key} holds something other than integers`)
       return item
     })
   }

@@ -8,7 +8,7 @@ import { kraftSettings } from './rows/kraft.ts'
 import { saslSettings } from './rows/security-sasl.ts'
 import { securitySettings } from './rows/security.ts'
 import { tieredStorageSettings } from './rows/tiered-storage.ts'
-import { topicDefaultSettings } from './rows/topics.ts'
+import { topicDefaultSettings } from './rows/topic-defaults.ts'
 import { transactionSettings } from './rows/transactions.ts'
 import { zookeeperSettings } from './rows/zookeeper.ts'
 import type { SettingRow, ValuesOf } from './setting.ts'
@@ -41,6 +41,8 @@ export interface BrokerSettings {
   get<Name extends BrokerSettingName>(name: Name): BrokerSettingValues[Name]
   /** As Kafka would print it; null when it has no value. Secrets come out as `[hidden]`. */
   text(name: BrokerSettingName): string | null
+  /** What `listener.name.<listener>.<name>` says; undefined where it says nothing. */
+  onListener<Name extends BrokerSettingName>(listener: string, name: Name): BrokerSettingValues[Name] | undefined
 }
 
 export const isBrokerSetting = (name: string): name is BrokerSettingName => Object.hasOwn(brokerSettingRows, name)

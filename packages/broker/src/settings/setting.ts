@@ -9,11 +9,15 @@ export type SettingType = 'BOOLEAN' | 'STRING' | 'INT' | 'SHORT' | 'LONG' | 'DOU
 export type UpdateMode = 'read-only' | 'per-broker' | 'cluster-wide'
 export type Importance = 'HIGH' | 'MEDIUM' | 'LOW'
 
-/** What a value has to be. `text` is how documentation writes it, `expectation` how an error says it. */
+/** What a value has to be; `text` is how documentation writes it. Asked only about values that are not null. */
 export interface Range {
   readonly text: string
-  readonly expectation: string
-  accepts(value: never): boolean
+  /** Null when it is fine. `culprit` is the element to blame where the value is a list. */
+  problem(value: never): RangeProblem | null
+}
+export interface RangeProblem {
+  readonly why: string
+  readonly culprit?: string
 }
 
 /**
@@ -41,6 +45,8 @@ export interface Setting<Value> {
   readonly isInternal?: true
   /** May only be set while running (replication quotas), never in server.properties. */
   readonly isDynamicOnly?: true
+  /** Of a topic's setting: the broker settings that stand in for it, the one that wins first. */
+  readonly brokerSynonyms?: readonly string[]
   /** Carries the type only; no row has it. */
   readonly value?: Value
 }
@@ -73,7 +79,8 @@ type Build<Value> = <Default extends Text>(byDefault: Default, facts: Facts) => 
 
 const of =
   <Value>(type: SettingType): Build<Value> =>
-  (byDefault, facts) => ({ type, default: byDefault, ...facts }) as Setting<Nullable<typeof byDefault, Value>>
+  (byDefault, facts) =>
+    ({ type, default: byDefault, ...facts }) as Setting<Nullable<typeof byDefault, Value>>
 
 export const boolean = of<boolean>('BOOLEAN')
 export const string = of<string>('STRING')
@@ -92,45 +99,69 @@ export const never = (why: string): Status => ({ kind: 'never', why })
 
 export const atLeast = (least: number): Range => ({
   text: `[${least},...]`,
-  expectation: `Value must be at least ${least}`,
-  accepts: (value: number) => value >= least,
+  problem: (value: number) => (value >= least ? null : { why: `Value must be at least ${least}` }),
 })
 
 export const between = (least: number, most: number): Range => ({
   text: `[${least},...,${most}]`,
-  expectation: `Value must be between ${least} and ${most}`,
-  accepts: (value: number) => value >= least && value <= most,
+  problem: (value: number) => {
+    if (!(value >= least)) return { why: `Value must be at least ${least}` }
+    return value <= most ? null : { why: `Value must be no more than ${most}` }
+  },
 })
 
 /** `between`, or one more value outside of it that stands for a default. */
 export const betweenOr = (least: number, most: number, other: number): Range => ({
   text: `[${least},...,${most}] or ${other}`,
-  expectation: `Value must be between ${least} and ${most} or ${other}`,
-  accepts: (value: number) => (value >= least && value <= most) || value === other,
+  problem: (value: number) => {
+    const fits = (value >= least && value <= most) || value === other
+    return fits ? null : { why: `Value must be between ${least} and ${most} or equal to ${other}` }
+  },
 })
 
 export const oneOf = (...words: readonly string[]): Range => ({
   text: `[${words.join(', ')}]`,
-  expectation: `String must be one of: ${words.join(', ')}`,
-  accepts: (value: string) => words.includes(value),
+  problem: (value: string) => (words.includes(value) ? null : { why: `String must be one of: ${words.join(', ')}` }),
+})
+
+export const oneOfAnyCase = (...words: readonly string[]): Range => ({
+  text: `(case insensitive) [${words.join(', ')}]`,
+  problem: (value: string) =>
+    words.includes(value.toUpperCase())
+      ? null
+      : { why: `String must be one of (case insensitive): ${words.join(', ')}` },
 })
 
 /** Every element of a LIST. */
 export const eachOf = (...words: readonly string[]): Range => ({
   text: `[${words.join(', ')}]`,
-  expectation: `each element must be one of: ${words.join(', ')}`,
-  accepts: (value: readonly string[]) => value.every(element => words.includes(element)),
+  problem: (value: readonly string[]) => {
+    const culprit = value.find(element => !words.includes(element))
+    return culprit === undefined ? null : { culprit, why: `String must be one of: ${words.join(', ')}` }
+  },
 })
 
 export const nonEmpty: Range = {
   text: 'non-empty',
-  expectation: 'must not be empty',
-  accepts: (value: string | readonly string[]) => value.length > 0,
+  problem: (value: string | readonly string[]) => (value.length > 0 ? null : { why: 'must not be empty' }),
 }
 
 export const throttledReplicasList: Range = {
   text: '[partitionId]:[brokerId],[partitionId]:[brokerId],...',
-  expectation: "must be the literal '*' or a list of replicas in the form [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-  accepts: (value: readonly string[]) =>
-    (value.length === 1 && value[0] === '*') || value.every(element => /^\d+:\d+$/.test(element)),
+  problem: (value: readonly string[]) => {
+    const fits = (value.length === 1 && value[0] === '*') || value.every(element => /^\d+:\d+$/.test(element))
+    if (fits) return null
+    return {
+      why: "must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+    }
+  },
+}
+
+/** `3.9`, `3.9-IV0`, `0.11.0-IV2`: what Kafka calls a metadata version. */
+export const metadataVersion: Range = {
+  text: 'any metadata version 0.8.0 .. 4.0-IV1 (short or full form)',
+  problem: (value: string) =>
+    /^(0\.(8\.[012]|9\.0|10\.[012]|11\.0)|[123]\.\d|4\.0)(\.\d+|-IV\d+|\.[A-Z]+\d*)*$/.test(value)
+      ? null
+      : { why: 'not a version of Kafka that is known' },
 }

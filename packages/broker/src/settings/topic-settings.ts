@@ -1,6 +1,13 @@
 import type { BrokerSettings } from './broker-settings.ts'
 import { parseTopicOverrides } from './topic-overrides.ts'
-import { logFlushMs, logRetentionMs, logRollJitterMs, logRollMs, timestampAfterMaxMs, timestampBeforeMaxMs } from './derived.ts'
+import {
+  logFlushMs,
+  logRetentionMs,
+  logRollJitterMs,
+  logRollMs,
+  timestampAfterMaxMs,
+  timestampBeforeMaxMs,
+} from './derived.ts'
 
 /** How a partition log and its leader behave: what `effectiveTopicSettings` makes of the topic's own values and the broker's. */
 export interface TopicSettings {

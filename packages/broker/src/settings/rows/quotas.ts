@@ -1,0 +1,91 @@
+import { int, long, className, notYet, never, atLeast, type SettingRow } from '../setting.ts'
+
+/** Quotas and throttles. */
+export const quotaSettings = {
+  'client.quota.callback.class': className(null, {
+    doc: 'Class that computes client quotas.',
+    update: 'read-only',
+    importance: 'LOW',
+    status: never('names a Java class'),
+  }),
+  'quota.window.num': int('11', {
+    doc: "Windows over which a client's use is averaged.",
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('quotas'),
+  }),
+  'quota.window.size.seconds': int('1', {
+    doc: 'Length of each of them.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('quotas'),
+  }),
+  'controller.quota.window.num': int('11', {
+    doc: 'Windows over which topic changes are averaged.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('quotas'),
+  }),
+  'controller.quota.window.size.seconds': int('1', {
+    doc: 'Length of each of them.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('quotas'),
+  }),
+  'replication.quota.window.num': int('11', {
+    doc: 'Windows over which replication traffic is averaged.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('replication'),
+  }),
+  'replication.quota.window.size.seconds': int('1', {
+    doc: 'Length of each of them.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('replication'),
+  }),
+  'alter.log.dirs.replication.quota.window.num': int('11', {
+    doc: 'Windows over which moves between folders are averaged.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('replication'),
+  }),
+  'alter.log.dirs.replication.quota.window.size.seconds': int('1', {
+    doc: 'Length of each of them.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'LOW',
+    status: notYet('replication'),
+  }),
+  'leader.replication.throttled.rate': long('9223372036854775807', {
+    doc: 'Bytes per second that a leader may send to throttled replicas.',
+    range: atLeast(0),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    isDynamicOnly: true,
+    status: notYet('replication'),
+  }),
+  'follower.replication.throttled.rate': long('9223372036854775807', {
+    doc: 'Bytes per second that a follower may fetch for throttled replicas.',
+    range: atLeast(0),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    isDynamicOnly: true,
+    status: notYet('replication'),
+  }),
+  'replica.alter.log.dirs.io.max.bytes.per.second': long('9223372036854775807', {
+    doc: 'Bytes per second for moves between folders.',
+    range: atLeast(0),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    isDynamicOnly: true,
+    status: notYet('replication'),
+  }),
+} satisfies Record<string, SettingRow>

@@ -1,0 +1,103 @@
+import {
+  boolean,
+  string,
+  int,
+  className,
+  applied,
+  notYet,
+  never,
+  atLeast,
+  between,
+  betweenOr,
+  oneOf,
+  type SettingRow,
+} from '../setting.ts'
+
+/** What topics get that say nothing of their own, and who may make them. */
+export const topicDefaultSettings = {
+  'auto.create.topics.enable': boolean('true', {
+    doc: 'Whether asking for the metadata of an unknown topic makes it.',
+    update: 'read-only',
+    importance: 'HIGH',
+    status: applied('packages/broker/src/settings/parse.test.ts'),
+  }),
+  'num.partitions': int('1', {
+    doc: 'Partitions of a topic whose creator names no number.',
+    range: atLeast(1),
+    update: 'read-only',
+    importance: 'MEDIUM',
+    status: applied('packages/broker/src/settings/parse.test.ts'),
+  }),
+  'default.replication.factor': int('1', {
+    doc: 'Replicas of a topic whose creator names no number.',
+    update: 'read-only',
+    importance: 'MEDIUM',
+    status: applied('packages/broker/src/settings/parse.test.ts'),
+  }),
+  'delete.topic.enable': boolean('true', {
+    doc: 'Whether topics can be deleted.',
+    update: 'read-only',
+    importance: 'HIGH',
+    status: applied('packages/broker/src/settings/parse.test.ts'),
+  }),
+  'min.insync.replicas': int('1', {
+    doc: 'Fewest in-sync replicas, counted up to the replication factor, with which acks=all succeeds.',
+    range: atLeast(1),
+    update: 'cluster-wide',
+    importance: 'HIGH',
+    status: notYet('replication'),
+  }),
+  'compression.type': string('producer', {
+    doc: 'Codec in which batches are stored; producer keeps the one they came with.',
+    range: oneOf('uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'),
+    update: 'cluster-wide',
+    importance: 'HIGH',
+    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+  }),
+  'compression.gzip.level': int('-1', {
+    doc: "Level of gzip where the broker compresses; -1 is zlib's own default.",
+    range: betweenOr(1, 9, -1),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+  }),
+  'compression.lz4.level': int('9', {
+    doc: 'Level of lz4 where the broker compresses.',
+    range: between(1, 17),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+  }),
+  'compression.zstd.level': int('3', {
+    doc: 'Level of zstd where the broker compresses.',
+    range: between(-131072, 22),
+    update: 'cluster-wide',
+    importance: 'MEDIUM',
+    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+  }),
+  'message.max.bytes': int('1048588', {
+    doc: 'Largest record batch.',
+    range: atLeast(0),
+    update: 'cluster-wide',
+    importance: 'HIGH',
+    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+  }),
+  'create.topic.policy.class.name': className(null, {
+    doc: 'Class that may refuse topics.',
+    update: 'read-only',
+    importance: 'LOW',
+    status: never('names a Java class'),
+  }),
+  'alter.config.policy.class.name': className(null, {
+    doc: 'Class that may refuse changes of configs.',
+    update: 'read-only',
+    importance: 'LOW',
+    status: never('names a Java class'),
+  }),
+  'unclean.leader.election.enable': boolean('false', {
+    doc: 'Whether a replica that is not in sync may lead when no other is left, at the price of records.',
+    update: 'cluster-wide',
+    importance: 'HIGH',
+    status: notYet('replication'),
+  }),
+} satisfies Record<string, SettingRow>
