@@ -37,14 +37,16 @@ export function lockFile(path: string): FileLock {
     database.close()
     throw lockError(error, path)
   }
-  let isHeld = true
+  held.add(database)
   return {
     release: () => {
-      if (isHeld) database.close()
-      isHeld = false
+      if (held.delete(database)) database.close()
     },
   }
 }
+
+/** A lock that its owner forgot holds until the process ends: a collected database would let go of it. */
+const held = new Set<Sqlite.DatabaseSync>()
 
 /** Loaded when the first lock is taken: a program that takes none does not pay for it. */
 function sqlite(path: string): typeof Sqlite {

@@ -92,7 +92,7 @@ class NodeFile implements File {
 
   write(buffer: Uint8Array, offset: number, length: number, position: number): number {
     try {
-      return fs.writeSync(this.#fd, buffer, offset, length, position)
+      return fs.writeSync(this.#open(), buffer, offset, length, position)
     } catch (error) {
       throw fileSystemError(error, 'write', this.path)
     }
@@ -100,10 +100,10 @@ class NodeFile implements File {
 
   read(buffer: Uint8Array, offset: number, length: number, position: number): number {
     try {
-      let count = fs.readSync(this.#fd, buffer, offset, length, position)
+      let count = fs.readSync(this.#open(), buffer, offset, length, position)
       // A signal or a very long read (above 2 GiB on Linux) may end early; only the end of the file answers 0.
       while (count < length) {
-        const more = fs.readSync(this.#fd, buffer, offset + count, length - count, position + count)
+        const more = fs.readSync(this.#open(), buffer, offset + count, length - count, position + count)
         if (more === 0) break
         count += more
       }
@@ -115,8 +115,9 @@ class NodeFile implements File {
 
   readAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
     return new Promise((resolve, reject) => {
+      const fd = this.#open()
       const readFrom = (count: number): void => {
-        fs.read(this.#fd, buffer, offset + count, length - count, position + count, (error, more) => {
+        fs.read(fd, buffer, offset + count, length - count, position + count, (error, more) => {
           if (error !== null) reject(fileSystemError(error, 'read', this.path))
           else if (more === 0 || count + more === length) resolve(count + more)
           else readFrom(count + more)
@@ -127,23 +128,23 @@ class NodeFile implements File {
   }
 
   size(): number {
-    return attempt('fstat', this.path, () => fs.fstatSync(this.#fd)).size
+    return attempt('fstat', this.path, () => fs.fstatSync(this.#open())).size
   }
 
   truncate(size: number): void {
-    attempt('ftruncate', this.path, () => fs.ftruncateSync(this.#fd, size))
+    attempt('ftruncate', this.path, () => fs.ftruncateSync(this.#open(), size))
   }
 
   datasync(): void {
-    attempt('fdatasync', this.path, () => fs.fdatasyncSync(this.#fd))
+    attempt('fdatasync', this.path, () => fs.fdatasyncSync(this.#open()))
   }
 
   datasyncAsync(): Promise<void> {
-    return attemptAsync('fdatasync', this.path, done => fs.fdatasync(this.#fd, done))
+    return attemptAsync('fdatasync', this.path, done => fs.fdatasync(this.#open(), done))
   }
 
   setModifiedMs(modifiedMs: number): void {
-    attempt('futimes', this.path, () => fs.futimesSync(this.#fd, modifiedMs / 1000, modifiedMs / 1000))
+    attempt('futimes', this.path, () => fs.futimesSync(this.#open(), modifiedMs / 1000, modifiedMs / 1000))
   }
 
   /** Idempotent. The number of a closed file may belong to another file already, so it is forgotten first. */
@@ -153,9 +154,13 @@ class NodeFile implements File {
     this.#fd = closed
     attempt('close', this.path, () => fs.closeSync(fd))
   }
+
+  #open(): number {
+    if (this.#fd !== closed) return this.#fd
+    throw new FileSystemError({ code: 'EBADF', syscall: 'use', path: this.path, message: `${this.path} is closed` })
+  }
 }
 
-/** Every call on it fails with EBADF or a range error, never with another file's bytes. */
 const closed = -1
 
 function withDescriptor(path: string, flags: number, mode: number | undefined, use: (fd: number) => void): void {
@@ -189,6 +194,7 @@ function attemptAsync(
 }
 
 function fileSystemError(cause: unknown, syscall: string, path: string): FileSystemError {
+  if (cause instanceof FileSystemError) return cause
   const { code, syscall: failed } = cause as NodeJS.ErrnoException
   return new FileSystemError({ code: code ?? 'UNKNOWN', syscall: failed ?? syscall, path }, { cause })
 }
