@@ -102,8 +102,8 @@ function readField(name: string, read: Read, reader: Reader): unknown {
 
 /** The same error one level up. */
 function inside(step: string, error: unknown): unknown {
-  if (!(error instanceof MalformedMessage)) return error
-  return new MalformedMessage(error.reason, { field: joinPath(step, error.field), offset: error.offset })
+  if (error instanceof MalformedMessage) error.field = joinPath(step, error.field)
+  return error
 }
 
 /** `topics` and `[3].name` make `topics[3].name`. */

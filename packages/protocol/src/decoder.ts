@@ -19,37 +19,27 @@ export function compileDecoder<T>(
 ): Decode<T> {
   checkVersion(message as Message<never>, version)
   const decode = generate ? generateDecoder(message, version) : decoderOfClosures(message, version)
+  let tracing: Decode<T> | undefined
   return reader => {
     const start = reader.position
     try {
       return decode(reader)
     } catch (error) {
       if (!(error instanceof MalformedMessage)) throw error
-      throw explained(message, version, reader, start, error)
+      // Straight-line code does not know which field it is in. The closures do, and fail at the same byte: decode once more with them.
+      tracing ??= generate ? decoderOfClosures(message, version) : decode
+      const { reason, field, offset } = faultOf(tracing, reader, start, error)
+      throw new MalformedMessage(reason, { message: message.name, version, field, offset })
     }
   }
 }
 
-/** Straight-line code does not know which field it is in. The closures do, and fail at the same byte: decode once more with them. */
-function explained<T>(
-  message: Message<T>,
-  version: number,
-  reader: Reader,
-  start: number,
-  error: MalformedMessage,
-): MalformedMessage {
-  let fault = error
-  if (error.field === '') {
-    try {
-      decoderOfClosures(message, version)(new Reader(reader.buffer, start, reader.end))
-    } catch (traced) {
-      if (traced instanceof MalformedMessage) fault = traced
-    }
+function faultOf<T>(decode: Decode<T>, reader: Reader, start: number, error: MalformedMessage): MalformedMessage {
+  if (error.field !== '') return error
+  try {
+    decode(new Reader(reader.buffer, start, reader.end))
+  } catch (traced) {
+    if (traced instanceof MalformedMessage) return traced
   }
-  return new MalformedMessage(fault.reason, {
-    message: message.name,
-    version,
-    field: fault.field,
-    offset: fault.offset,
-  })
+  return error
 }

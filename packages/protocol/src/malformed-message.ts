@@ -18,7 +18,8 @@ export class MalformedMessage extends Error {
   readonly reason: string
   readonly messageName: string
   readonly version: number
-  readonly field: string
+  /** Decoders complete it on the error's way up, and then throw a new error that says all of it. */
+  field: string
   readonly offset: number
 
   constructor(reason: string, place: MalformedPlace) {

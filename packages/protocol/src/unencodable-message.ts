@@ -7,7 +7,8 @@ export class UnencodableMessage extends Error {
   readonly reason: string
   readonly messageName: string
   readonly version: number
-  readonly field: string
+  /** Encoders complete it on the error's way up, and then throw a new error that says all of it. */
+  field: string
 
   constructor(
     reason: string,
