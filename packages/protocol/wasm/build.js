@@ -16,7 +16,9 @@ const flags = [
 const folder = mkdtempSync(join(tmpdir(), 'millrace-wasm-'))
 let base64
 try {
-  execFileSync(process.env['CLANG'] ?? 'clang', [...flags, '-o', join(folder, 'crc32c.wasm'), join(here, 'crc32c.c')], { stdio: 'inherit' })
+  execFileSync(process.env['CLANG'] ?? 'clang', [...flags, '-o', join(folder, 'crc32c.wasm'), join(here, 'crc32c.c')], {
+    stdio: 'inherit',
+  })
   base64 = readFileSync(join(folder, 'crc32c.wasm')).toString('base64')
 } finally {
   rmSync(folder, { recursive: true })
@@ -30,6 +32,8 @@ ${lines.join('\n')}
 `
 if (!process.argv.includes('--check')) writeFileSync(target, text)
 else if (readFileSync(target, 'utf8') !== text) {
-  console.error('crc32c-module.ts is not what crc32c.c gives here (another clang?); see packages/protocol/wasm/README.md')
+  console.error(
+    'crc32c-module.ts is not what crc32c.c gives here (another clang?); see packages/protocol/wasm/README.md',
+  )
   process.exit(1)
 }

@@ -51,7 +51,8 @@ export function compress(codec: CodecName, payload: Uint8Array, level?: number):
 export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: number): Uint8Array {
   switch (codec) {
     case 'none':
-      if (payload.length > maxBytes) throw new CorruptPayload('none', `${payload.length} bytes, more than ${maxBytes}`, { tooLarge: true })
+      if (payload.length > maxBytes)
+        throw new CorruptPayload('none', `${payload.length} bytes, more than ${maxBytes}`, { tooLarge: true })
       return payload
     case 'gzip':
       return gunzip(payload, maxBytes)

@@ -30,7 +30,10 @@ describe.each([
     const bytes = randomBytes(seededRandom(seed), 2048)
     for (let size = 0; size <= 1300; size++) {
       const start = size % 17
-      expect([size, implementation(bytes, start, start + size)]).toEqual([size, byDefinition(bytes.subarray(start, start + size))])
+      expect([size, implementation(bytes, start, start + size)]).toEqual([
+        size,
+        byDefinition(bytes.subarray(start, start + size)),
+      ])
     }
   })
 

@@ -30,7 +30,13 @@ export function lz4BlockBound(size: number): number {
  * Compresses `source[start, end)`, at most 64 KiB, into `target` at `at`, where `lz4BlockBound` bytes must be free.
  * Answers the position after the block.
  */
-export function lz4CompressBlock(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number {
+export function lz4CompressBlock(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): number {
   const view = new DataView(source.buffer, source.byteOffset, source.length)
   const lastStart = end - LAST_MATCH_START
   const matchEnd = end - LAST_LITERALS
@@ -76,7 +82,8 @@ export function lz4CompressBlock(source: Uint8Array, start: number, end: number,
       target[to++] = length
     }
     literals = from = ahead
-    if (from <= lastStart) positions[Math.imul(view.getInt32(from - 2, true), -1640531535) >>> hashShift] = from - 2 - start
+    if (from <= lastStart)
+      positions[Math.imul(view.getInt32(from - 2, true), -1640531535) >>> hashShift] = from - 2 - start
   }
   return putLiterals(source, literals, end, target, to)
 }

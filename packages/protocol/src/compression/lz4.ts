@@ -11,7 +11,14 @@ const BLOCK_SIZE = 65536
 const STORED = 0x80000000
 /** A sequence cannot expand more than this. */
 const MAX_RATIO = 255
-const FLG = { reserved: 0x03, contentChecksum: 0x04, contentSize: 0x08, blockChecksum: 0x10, independent: 0x20, version: 0xc0 } as const
+const FLG = {
+  reserved: 0x03,
+  contentChecksum: 0x04,
+  contentSize: 0x08,
+  blockChecksum: 0x10,
+  independent: 0x20,
+  version: 0xc0,
+} as const
 /** Independent blocks, no checksums, no content size, 64 KiB: what Kafka writes. */
 const FLG_WRITTEN = 0x60
 const BD_WRITTEN = 0x40
@@ -54,7 +61,11 @@ export function lz4Compress(payload: Uint8Array, options: { brokenHeaderChecksum
  * verified, the content checksum is not (again like Kafka: the batch's CRC covers it). Dependent blocks are refused.
  * `ignoreHeaderChecksum` is for magic 0, whose writers got it wrong (KAFKA-3160). Throws CorruptPayload.
  */
-export function lz4Decompress(frame: Uint8Array, maxBytes: number, options: { ignoreHeaderChecksum?: boolean } = {}): Uint8Array {
+export function lz4Decompress(
+  frame: Uint8Array,
+  maxBytes: number,
+  options: { ignoreHeaderChecksum?: boolean } = {},
+): Uint8Array {
   if (frame.length < 7) throw new CorruptPayload('lz4', 'ends inside the frame header')
   if (littleUint32At(frame, 0) !== MAGIC) throw new CorruptPayload('lz4', 'no LZ4 frame')
   const flags = frame[4]!
@@ -70,7 +81,12 @@ export function lz4Decompress(frame: Uint8Array, maxBytes: number, options: { ig
   if (options.ignoreHeaderChecksum !== true && frame[checksumAt] !== ((xxhash32(frame, 4, checksumAt) >>> 8) & 0xff)) {
     throw new CorruptPayload('lz4', 'wrong header checksum')
   }
-  return blocksOf(frame, checksumAt + 1, { maxBytes, maxBlockSize, hasBlockChecksums: (flags & FLG.blockChecksum) !== 0, flags })
+  return blocksOf(frame, checksumAt + 1, {
+    maxBytes,
+    maxBlockSize,
+    hasBlockChecksums: (flags & FLG.blockChecksum) !== 0,
+    flags,
+  })
 }
 
 interface FrameLimits {
@@ -80,8 +96,12 @@ interface FrameLimits {
   readonly flags: number
 }
 
-function blocksOf(frame: Uint8Array, start: number, { maxBytes, maxBlockSize, hasBlockChecksums, flags }: FrameLimits): Uint8Array {
-  let output = Buffer.allocUnsafe(0)
+function blocksOf(
+  frame: Uint8Array,
+  start: number,
+  { maxBytes, maxBlockSize, hasBlockChecksums, flags }: FrameLimits,
+): Uint8Array {
+  let output: Buffer = Buffer.allocUnsafe(0)
   let size = 0
   let position = start
   for (;;) {
@@ -90,10 +110,12 @@ function blocksOf(frame: Uint8Array, start: number, { maxBytes, maxBlockSize, ha
     const blockSize = word & 0x7fffffff
     position += 4
     if (blockSize === 0) {
-      if ((flags & FLG.contentChecksum) !== 0 && position + 4 > frame.length) throw new CorruptPayload('lz4', 'ends inside a checksum')
+      if ((flags & FLG.contentChecksum) !== 0 && position + 4 > frame.length)
+        throw new CorruptPayload('lz4', 'ends inside a checksum')
       return output.subarray(0, size)
     }
-    if (blockSize > maxBlockSize) throw new CorruptPayload('lz4', `block of ${blockSize} bytes, more than ${maxBlockSize}`)
+    if (blockSize > maxBlockSize)
+      throw new CorruptPayload('lz4', `block of ${blockSize} bytes, more than ${maxBlockSize}`)
     const end = position + blockSize
     if (end + (hasBlockChecksums ? 4 : 0) > frame.length) throw new CorruptPayload('lz4', 'ends inside a block')
     if (hasBlockChecksums && littleUint32At(frame, end) !== xxhash32(frame, position, end)) {
@@ -102,7 +124,8 @@ function blocksOf(frame: Uint8Array, start: number, { maxBytes, maxBlockSize, ha
     const isStored = word < 0
     const mostBytes = isStored ? blockSize : Math.min(maxBlockSize, blockSize * MAX_RATIO)
     const limit = Math.min(size + mostBytes, maxBytes)
-    if (output.length < limit) output = grown(output, size, limit, { blockSize, bytesLeft: frame.length - position, maxBytes, mostBytes })
+    if (output.length < limit)
+      output = grown(output, size, limit, { blockSize, bytesLeft: frame.length - position, maxBytes, mostBytes })
     if (isStored) {
       if (size + blockSize > maxBytes) throw payloadTooLarge('lz4', maxBytes)
       output.set(frame.subarray(position, end), size)

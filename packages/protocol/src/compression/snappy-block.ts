@@ -29,7 +29,8 @@ export function snappyLength(source: Uint8Array, start: number, end: number): nu
     const byte = source[start + i]!
     length += (byte & 0x7f) * 2 ** (7 * i)
     if (byte < 0x80) {
-      if (length > 0xffffffff || length > (end - start) * MAX_RATIO) throw new CorruptPayload('snappy', 'claims an impossible length')
+      if (length > 0xffffffff || length > (end - start) * MAX_RATIO)
+        throw new CorruptPayload('snappy', 'claims an impossible length')
       afterLength = start + i + 1
       return length
     }
@@ -43,7 +44,13 @@ let afterLength = 0
  * Compresses `source[start, end)`, at most 64 KiB, into `target` at `at`, where `snappyBound` bytes must be free.
  * Answers the position after the block.
  */
-export function snappyCompressBlock(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): number {
+export function snappyCompressBlock(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): number {
   const view = new DataView(source.buffer, source.byteOffset, source.length)
   let to = at
   let length = end - start
@@ -79,7 +86,8 @@ export function snappyCompressBlock(source: Uint8Array, start: number, end: numb
     if (from > literals) to = putLiteral(source, literals, from, target, to)
     to = putCopy(from - match, ahead - from, target, to)
     literals = from = ahead
-    if (from <= lastStart) positions[Math.imul(view.getInt32(from - 1, true), 0x1e35a7bd) >>> hashShift] = from - 1 - start
+    if (from <= lastStart)
+      positions[Math.imul(view.getInt32(from - 1, true), 0x1e35a7bd) >>> hashShift] = from - 1 - start
   }
   return end > literals ? putLiteral(source, literals, end, target, to) : to
 }

@@ -41,7 +41,7 @@ export function snappyDecompress(stream: Uint8Array, maxBytes: number): Uint8Arr
   const size = sizeOfBlocks(stream, maxBytes)
   const output = Buffer.allocUnsafe(size + 8)
   let to = 0
-  for (let position = HEADER.length; stream.length - position >= 4; ) {
+  for (let position = HEADER.length; stream.length - position >= 4;) {
     const blockSize = int32At(stream, position)
     if (blockSize === HEADER_START) {
       position += HEADER.length
@@ -55,9 +55,10 @@ export function snappyDecompress(stream: Uint8Array, maxBytes: number): Uint8Arr
 
 /** The sum of what the blocks claim, each checked against its own size: nothing is allocated before. Checks the framing on the way. */
 function sizeOfBlocks(stream: Uint8Array, maxBytes: number): number {
-  if (int32At(stream, MAGIC_SIZE) < 1) throw new CorruptPayload('snappy', `unsupported framing version ${int32At(stream, MAGIC_SIZE)}`)
+  if (int32At(stream, MAGIC_SIZE) < 1)
+    throw new CorruptPayload('snappy', `unsupported framing version ${int32At(stream, MAGIC_SIZE)}`)
   let size = 0
-  for (let position = HEADER.length; stream.length - position >= 4; ) {
+  for (let position = HEADER.length; stream.length - position >= 4;) {
     const blockSize = int32At(stream, position)
     if (blockSize === HEADER_START) {
       if (!isHeaderAt(stream, position)) throw new CorruptPayload('snappy', 'half a header between blocks')
@@ -65,7 +66,8 @@ function sizeOfBlocks(stream: Uint8Array, maxBytes: number): number {
       continue
     }
     const start = position + 4
-    if (blockSize <= 0 || blockSize > stream.length - start) throw new CorruptPayload('snappy', `block of ${blockSize} bytes`)
+    if (blockSize <= 0 || blockSize > stream.length - start)
+      throw new CorruptPayload('snappy', `block of ${blockSize} bytes`)
     size += snappyLength(stream, start, start + blockSize)
     if (size > maxBytes) throw payloadTooLarge('snappy', maxBytes)
     position = start + blockSize

@@ -26,7 +26,8 @@ export function xxhash32(bytes: Uint8Array, start = 0, end: number = bytes.lengt
     hash = PRIME_5
   }
   hash = (hash + end - start) | 0
-  for (; p + 4 <= end; p += 4) hash = Math.imul(rotate((hash + Math.imul(littleInt32At(bytes, p), PRIME_3)) | 0, 17), PRIME_4)
+  for (; p + 4 <= end; p += 4)
+    hash = Math.imul(rotate((hash + Math.imul(littleInt32At(bytes, p), PRIME_3)) | 0, 17), PRIME_4)
   for (; p < end; p++) hash = Math.imul(rotate((hash + Math.imul(bytes[p]!, PRIME_5)) | 0, 11), PRIME_1)
   hash = Math.imul(hash ^ (hash >>> 15), PRIME_2)
   hash = Math.imul(hash ^ (hash >>> 13), PRIME_3)

@@ -54,7 +54,10 @@ export class BatchCursor {
     if (available < LOG_OVERHEAD || this.fault !== null) return false
     const length = batchLengthAt(buffer, position)
     if (length < MIN_BATCH_LENGTH) {
-      return this.fail(BatchFault.length, `Record size ${length} is less than the minimum record overhead (${MIN_BATCH_LENGTH})`)
+      return this.fail(
+        BatchFault.length,
+        `Record size ${length} is less than the minimum record overhead (${MIN_BATCH_LENGTH})`,
+      )
     }
     if (available < HEADER_SIZE_UP_TO_MAGIC) return false
     const magic = magicAt(buffer, position)
@@ -62,7 +65,10 @@ export class BatchCursor {
     const size = length + LOG_OVERHEAD
     if (size > available) return false
     if (magic === 2 && size < BATCH_HEADER_SIZE) {
-      return this.fail(BatchFault.header, `Record batch of ${size} bytes is smaller than its header (${BATCH_HEADER_SIZE})`)
+      return this.fail(
+        BatchFault.header,
+        `Record batch of ${size} bytes is smaller than its header (${BATCH_HEADER_SIZE})`,
+      )
     }
     const baseOffset = baseOffsetAt(buffer, position)
     if (baseOffset < 0 || baseOffset > Number.MAX_SAFE_INTEGER) {

@@ -6,7 +6,9 @@ export function int16At(buffer: Uint8Array, position: number): number {
 }
 
 export function int32At(buffer: Uint8Array, position: number): number {
-  return (buffer[position]! << 24) | (buffer[position + 1]! << 16) | (buffer[position + 2]! << 8) | buffer[position + 3]!
+  return (
+    (buffer[position]! << 24) | (buffer[position + 1]! << 16) | (buffer[position + 2]! << 8) | buffer[position + 3]!
+  )
 }
 
 export function uint32At(buffer: Uint8Array, position: number): number {

@@ -141,7 +141,9 @@ export function baseSequenceAt(buffer: Uint8Array, position: number): number {
 /** The last record's sequence number: wraps from 2^31 - 1 to 0; -1 when the batch has none. */
 export function lastSequenceAt(buffer: Uint8Array, position: number): number {
   const baseSequence = baseSequenceAt(buffer, position)
-  return baseSequence === NO_SEQUENCE ? NO_SEQUENCE : incrementSequence(baseSequence, lastOffsetDeltaAt(buffer, position))
+  return baseSequence === NO_SEQUENCE
+    ? NO_SEQUENCE
+    : incrementSequence(baseSequence, lastOffsetDeltaAt(buffer, position))
 }
 
 /** What the header claims; `walkRecords` proves it. May be 0 after compaction, and anything in a hostile batch. */
