@@ -1,6 +1,6 @@
 // What consumers of a classic group tell each other through the coordinator, which does not look inside: metadata of
 // JoinGroup, assignment of SyncGroup.
-// Two bytes of version come first (see ./consumer-metadata.ts). v1: owned partitions (KIP-429). v2: generation
+// Two bytes of version come first: ./consumer-metadata.ts reads and writes them. v1: owned partitions (KIP-429). v2: generation
 // (KIP-792). v3: rack (KIP-881).
 import { array, bytes, int32, message, NO_API, string, type Infer } from '../schema.ts'
 
