@@ -81,9 +81,9 @@ async function startUp(): Promise<number> {
   const [port = 0] = await freePorts(1)
   const folder = mkdtempSync(join(work, 'start-'))
   const config = join(folder, 'server.properties')
-  writeFileSync(config, `broker.id=1\nlisteners=PLAINTEXT://127.0.0.1:${port}\nzookeeper.connect=embedded:${join(folder, 'coordination')}\nlog.dirs=${join(folder, 'data')}\n`)
+  writeFileSync(config, `broker.id=1\nlisteners=PLAINTEXT://127.0.0.1:${port}\nlog.dirs=${join(folder, 'data')}\n`)
   const from = performance.now()
-  const broker = startProcess({ name: 'millrace', command: process.execPath, args: [join(root, 'packages', 'broker', 'dist', 'bundle', 'start.mjs'), config] })
+  const broker = startProcess({ name: 'millrace', command: process.execPath, args: [join(root, 'packages', 'broker', 'dist', 'bundle', 'start.mjs'), config, '--embedded', join(folder, 'coordination')] })
   const frame = Buffer.from([0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 1, 0, 1, 0x62]) // ApiVersions v0, client id 'b'
   for (;;) {
     const answered = await new Promise<boolean>(resolve => {
