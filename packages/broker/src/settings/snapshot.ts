@@ -17,14 +17,18 @@ export class SettingsSnapshot implements BrokerSettings {
   readonly #values: Map<string, ParsedValue>
   readonly #given: ReadonlyMap<string, string>
 
-  /** `given` as somebody wrote it, unknown keys included. Throws InvalidSetting for a value that does not parse. */
-  constructor(given: ReadonlyMap<string, string>) {
+  /**
+   * `given` as somebody wrote it, unknown keys included. Throws InvalidSetting for a value that does not parse.
+   * `resolved` are values that were found out since.
+   */
+  constructor(given: ReadonlyMap<string, string>, resolved: { readonly [Name in BrokerSettingName]?: number } = {}) {
     this.#values = new Map(defaults)
     this.#given = given
     for (const [key, text] of given) {
       const row = listenerRow(key)?.row ?? rowOf(key)
       if (row !== undefined) this.#values.set(key, parseValue(key, row, text))
     }
+    for (const [key, value] of Object.entries(resolved)) this.#values.set(key, { value, text: String(value) })
   }
 
   get<Name extends BrokerSettingName>(name: Name): BrokerSettingValues[Name] {
