@@ -27,12 +27,12 @@ export interface RequestContext {
 /**
  * - parts: a whole response frame, length and header included, to be written in this order; unchanged until `onAnswered`.
  * - none: no answer at all (acks=0).
- * - close: end this connection, because of `reason`, which is logged.
+ * - close: end this connection, because of `reason`, which is logged unless it has been.
  */
 export type Answer =
   | { readonly kind: 'parts'; readonly parts: readonly Uint8Array[] }
   | { readonly kind: 'none' }
-  | { readonly kind: 'close'; readonly reason: string }
+  | { readonly kind: 'close'; readonly reason: string; readonly isLogged?: boolean }
 
 /** Returned by a handler that will call `context.answer` itself: the hot path needs no promise per request. */
 export const answersLater = Symbol('answers later')
@@ -47,6 +47,8 @@ export interface Handler<Services> {
   readonly name: string
   /** What ApiVersions advertises. */
   readonly versions: VersionRange
+  /** First version whose request header has tagged fields. */
+  readonly flexibleSince: number
   /** Lowest version that is served; below it the connection is closed although the version is advertised. */
   readonly servedFrom: number
   /**
@@ -98,6 +100,7 @@ export function defineHandler<Services, Request, Response>(
     apiKey: request.apiKey,
     name: request.name.replace(/Request$/, ''),
     versions,
+    flexibleSince: request.flexibleSince,
     servedFrom: options.servedFrom ?? versions[0],
     retainFrom: options.retainFrom ?? 0,
     isPipelined: false,

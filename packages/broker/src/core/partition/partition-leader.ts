@@ -15,7 +15,6 @@ export interface LeaderStart {
   /** All assigned replicas; caps min.insync.replicas. */
   readonly replicaCount: number
   readonly highWatermark: number
-  readonly logStartOffset: number
   readonly logEndOffset: number
   /** `min.insync.replicas`, asked each time because it is dynamic. */
   readonly minInSyncReplicas: () => number

@@ -1,0 +1,205 @@
+// Produce: v0-11, served from v3
+//
+// Behavior
+// - Appends one batch per partition and answers when it is written (acks 1) or replicated (acks -1). acks 0: no answer; an
+//   error closes the connection, because nothing else can tell the producer.
+// - Requests of one connection are started while earlier ones wait: appends happen in order, answers leave in order.
+// - The internal topics take records of the admin client only.
+// Version notes
+// - v0-2 carry old message sets. They are advertised, because librdkafka drops compression for a broker without them, and refused.
+// - v7: zstd (KIP-110). v8: recordErrors, errorMessage (KIP-467). v10: currentLeader, nodeEndpoints (KIP-951).
+// Not done: v0-2; transactions: a transactional batch is refused with INVALID_TXN_STATE.
+import { codec } from '@millrace/protocol/codec'
+import { ErrorCode } from '@millrace/protocol/errors'
+import {
+  produceRequest,
+  produceResponse,
+  type NodeEndpoint,
+  type PartitionProduceData,
+  type PartitionProduceResponse,
+  type ProduceRequest,
+  type ProduceResponse,
+} from '@millrace/protocol/messages/00-produce'
+import { BATCH_HEADER_SIZE, isTransactionalAt, magicAt } from '@millrace/protocol/records/record-batch'
+import type { Deadline } from '@millrace/runtime/deadline'
+import type { CommitListener } from '../replication/commit-waiters.ts'
+import type { Acks, Partition } from '../replication/partition.ts'
+import { answersLater, noAnswer, type Answer, type Handler, type RequestContext } from './handler.ts'
+import { isInternalTopic } from '../core/controller/topic-rules.ts'
+import { addEndpoint, currentLeader, noLeader } from './leader-endpoints.ts'
+import { encodeResponse } from './response-frame.ts'
+import type { DataServices } from './services.ts'
+
+type Services = Pick<DataServices, 'partitions' | 'metadata' | 'deadlines'>
+
+/** Only the admin client may write what coordinators read. */
+const adminClientId = '__admin_client'
+
+export default {
+  apiKey: produceRequest.apiKey,
+  name: 'Produce',
+  versions: [0, 11],
+  flexibleSince: produceRequest.flexibleSince,
+  servedFrom: 3,
+  retainFrom: 0,
+  isPipelined: true,
+  run(body, context, services) {
+    const request = codec(produceRequest, context.apiVersion).decode(body)
+    const operation = new ProduceOperation(request, context, services)
+    operation.start()
+    return answersLater
+  },
+} satisfies Handler<Services>
+
+type Row = { -readonly [Key in keyof PartitionProduceResponse]: PartitionProduceResponse[Key] }
+
+/** One Produce request, from its appends to its answer. */
+class ProduceOperation implements CommitListener {
+  private readonly request: ProduceRequest
+  private readonly context: RequestContext
+  private readonly services: Services
+  private readonly rows: Row[] = []
+  private readonly endpoints: NodeEndpoint[] = []
+  /** Partitions that something was appended to, by row: where to cancel the wait. */
+  private readonly waiting: (Partition | undefined)[] = []
+  private pendingCount = 1
+  private deadline: Deadline | null = null
+
+  constructor(request: ProduceRequest, context: RequestContext, services: Services) {
+    this.request = request
+    this.context = context
+    this.services = services
+  }
+
+  start(): void {
+    const { acks, topicData, timeoutMs } = this.request
+    const refusal = this.refusalOfAll()
+    for (const { name, partitionData } of topicData) {
+      for (const data of partitionData) this.produce(name, data, refusal)
+    }
+    // The 1 that `pendingCount` began with: nobody answers before every partition was started.
+    this.pendingCount--
+    if (this.pendingCount === 0) this.answer()
+    else if (acks === -1) this.deadline = this.services.deadlines.after(timeoutMs, () => this.onDeadline())
+  }
+
+  onCommitted(token: number, errorCode: ErrorCode): void {
+    this.waiting[token] = undefined
+    // The offsets stay in the row: the records are there, only not as safe as asked for.
+    if (errorCode !== ErrorCode.NONE) (this.rows[token] as Row).errorCode = errorCode
+    this.pendingCount--
+    if (this.pendingCount === 0) this.answer()
+  }
+
+  /** An error for the whole request; NONE when it may go on. */
+  private refusalOfAll(): ErrorCode {
+    const isTransactional = this.request.topicData.some(topic => topic.partitionData.some(hasTransactionalBatch))
+    if (!isTransactional) return ErrorCode.NONE
+    // Kafka asks "may this principal write as that id", and nobody may write as nobody.
+    const { transactionalId } = this.request
+    return transactionalId === null ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED : ErrorCode.INVALID_TXN_STATE
+  }
+
+  private produce(topic: string, { index, records }: PartitionProduceData, refusal: ErrorCode): void {
+    const token = this.rows.length
+    const row: Row = {
+      index,
+      errorCode: refusal,
+      baseOffset: -1,
+      logAppendTimeMs: -1,
+      logStartOffset: -1,
+      recordErrors: none,
+      errorMessage: null,
+      currentLeader: noLeader,
+    }
+    this.rows.push(row)
+    if (refusal !== ErrorCode.NONE) return
+    const { acks } = this.request
+    const partition = this.services.partitions.leaderOf(topic, index)
+    if (typeof partition === 'number') {
+      row.errorCode = partition
+      this.nameLeader(row, topic)
+      return
+    }
+    if (records === null || records.length === 0) row.errorCode = ErrorCode.INVALID_RECORD
+    else if (isInternalTopic(topic) && this.context.clientId !== adminClientId) {
+      row.errorCode = ErrorCode.INVALID_TOPIC_EXCEPTION
+    } else if (!isAcks(acks)) row.errorCode = ErrorCode.INVALID_REQUIRED_ACKS
+    else this.append(row, token, partition, records, acks)
+  }
+
+  private append(row: Row, token: number, partition: Partition, records: Buffer, acks: Acks): void {
+    const { apiVersion, nowMs } = this.context
+    const outcome = partition.append(records, { acks, apiVersion, nowMs })
+    row.logStartOffset = outcome.logStartOffset
+    if (!outcome.ok) {
+      row.errorCode = outcome.errorCode as ErrorCode
+      row.errorMessage = outcome.errorMessage
+      if (outcome.recordErrors.length > 0) {
+        row.recordErrors = outcome.recordErrors.map(({ batchIndex, message }) => ({
+          batchIndex,
+          batchIndexErrorMessage: message,
+        }))
+      }
+      return
+    }
+    row.baseOffset = outcome.baseOffset
+    row.logAppendTimeMs = outcome.logAppendTimeMs
+    this.waiting[token] = partition
+    this.pendingCount++
+    if (acks === -1) partition.whenCommitted(outcome.lastOffset + 1, this, token)
+    else partition.whenWritten(outcome.lastOffset + 1, this, token)
+  }
+
+  private nameLeader(row: Row, topic: string): void {
+    if (this.context.apiVersion < 10 || row.errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return
+    const leader = currentLeader(this.services.metadata, topic, row.index)
+    row.currentLeader = leader
+    addEndpoint(this.endpoints, leader.leaderId, this.context.listener, this.services.metadata)
+  }
+
+  private onDeadline(): void {
+    this.waiting.forEach((partition, token) => {
+      if (partition === undefined) return
+      partition.cancelWaits(this)
+      this.onCommitted(token, ErrorCode.REQUEST_TIMED_OUT)
+    })
+  }
+
+  private answer(): void {
+    this.deadline?.cancel()
+    this.context.answer(this.request.acks === 0 ? this.silence() : this.response())
+  }
+
+  private silence(): Answer {
+    const failed = this.rows.find(row => row.errorCode !== ErrorCode.NONE)
+    if (failed === undefined) return noAnswer
+    return { kind: 'close', reason: `acks=0 and error code ${failed.errorCode}` }
+  }
+
+  private response(): Answer {
+    const { rows } = this
+    let next = 0
+    const value: ProduceResponse = {
+      responses: this.request.topicData.map(({ name, partitionData }) => {
+        const partitionResponses = rows.slice(next, next + partitionData.length)
+        next += partitionData.length
+        return { name, partitionResponses }
+      }),
+      throttleTimeMs: 0,
+      nodeEndpoints: this.endpoints,
+    }
+    return { kind: 'parts', parts: encodeResponse(produceResponse, this.context, value) }
+  }
+}
+
+const none: [] = []
+
+function isAcks(acks: number): acks is Acks {
+  return acks === -1 || acks === 0 || acks === 1
+}
+
+function hasTransactionalBatch({ records }: PartitionProduceData): boolean {
+  if (records === null || records.length < BATCH_HEADER_SIZE) return false
+  return magicAt(records, 0) === 2 && isTransactionalAt(records, 0)
+}

@@ -1,0 +1,221 @@
+// Fetch: v4-17
+//
+// Behavior
+// - Whole batches from each partition's fetch offset, as slices of the log: nothing is decoded or copied here.
+// - Fewer than minBytes: waits up to maxWaitMs for more, then reads once more and answers.
+// - The first partition that has data may exceed every limit, so that a batch larger than the limits does not stop a consumer.
+// - Incremental sessions (KIP-227): core/partition/fetch-session.ts.
+// - Consumers see what is committed (or stable); replicas see the end of the log, and their fetch offset is what they have.
+// Version notes
+// - v7: sessions. v9: leader epochs (KIP-320). v10: zstd; older clients get UNSUPPORTED_COMPRESSION_TYPE instead of such batches.
+// - v11: consumers may read from followers (KIP-392). v12: divergingEpoch (KIP-595). v13: topic ids (KIP-516).
+// - v15: replicaState instead of replicaId (KIP-903). v16: nodeEndpoints (KIP-951).
+// Not done: v0-3 (old message sets); preferred read replica; in-sync replica changes on follower fetches; quotas.
+import { codec } from '@millrace/protocol/codec'
+import { ErrorCode } from '@millrace/protocol/errors'
+import {
+  fetchRequest,
+  fetchResponse,
+  type FetchableTopicResponse,
+  type FetchRequest,
+  type FetchResponse,
+  type NodeEndpoint,
+  type PartitionData,
+} from '@millrace/protocol/messages/01-fetch'
+import type { Deadline } from '@millrace/runtime/deadline'
+import type { FetchContext, FetchedPartition } from '../core/partition/fetch-session.ts'
+import { Isolation } from '../replication/partition.ts'
+import { FetchWait } from './fetch-wait.ts'
+import { PartitionFetch, type FetchTerms } from './partition-fetch.ts'
+import { answersLater, noAnswer, type Answer, type Handler, type RequestContext } from './handler.ts'
+import { addEndpoint, currentLeader } from './leader-endpoints.ts'
+import { encodeResponse } from './response-frame.ts'
+import type { DataServices } from './services.ts'
+
+type Services = Pick<DataServices, 'partitions' | 'metadata' | 'deadlines' | 'fetchSessions' | 'settings'>
+
+export default {
+  apiKey: fetchRequest.apiKey,
+  name: 'Fetch',
+  versions: [4, 17],
+  flexibleSince: fetchRequest.flexibleSince,
+  servedFrom: 4,
+  retainFrom: Infinity,
+  isPipelined: false,
+  run(body, context, services) {
+    const request = codec(fetchRequest, context.apiVersion).decode(body)
+    const session = beginSession(request, context, services)
+    if (typeof session === 'number') {
+      return { kind: 'parts', parts: encodeResponse(fetchResponse, context, topLevelError(session)) }
+    }
+    return new FetchOperation(request, session, context, services).start()
+  },
+} satisfies Handler<Services>
+
+function beginSession(request: FetchRequest, context: RequestContext, services: Services): FetchContext | ErrorCode {
+  const { fetchSessions, metadata } = services
+  const usesTopicIds = context.apiVersion >= 13
+  const nameOf = (topic: string, topicId: string): string | null =>
+    usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
+  return fetchSessions.begin({
+    sessionId: request.sessionId,
+    sessionEpoch: request.sessionEpoch,
+    usesTopicIds,
+    isFollower: replicaIdOf(request, context.apiVersion) >= 0,
+    nowMs: context.nowMs,
+    partitions: request.topics.flatMap(({ topic, topicId, partitions }) => {
+      const name = nameOf(topic, topicId)
+      return partitions.map(each => ({
+        topic: name,
+        topicId,
+        partition: each.partition,
+        currentLeaderEpoch: each.currentLeaderEpoch,
+        fetchOffset: each.fetchOffset,
+        lastFetchedEpoch: each.lastFetchedEpoch,
+        logStartOffset: each.logStartOffset,
+        maxBytes: each.partitionMaxBytes,
+      }))
+    }),
+    forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
+      partitions.map(partition => ({ topic: nameOf(topic, topicId), topicId, partition })),
+    ),
+  })
+}
+
+/** Below 0: a consumer. */
+function replicaIdOf(request: FetchRequest, apiVersion: number): number {
+  return apiVersion >= 15 ? request.replicaState.replicaId : request.replicaId
+}
+
+function topLevelError(errorCode: ErrorCode): FetchResponse {
+  return { throttleTimeMs: 0, errorCode, sessionId: 0, responses: [], nodeEndpoints: [] }
+}
+
+/** One Fetch request, from its first read to its answer. */
+class FetchOperation {
+  private readonly session: FetchContext
+  private readonly context: RequestContext
+  private readonly services: Services
+  private readonly terms: FetchTerms
+  private readonly maxWaitMs: number
+  private readonly minBytes: number
+  private fetches: PartitionFetch[] = []
+  private wait: FetchWait | null = null
+  private deadline: Deadline | null = null
+
+  constructor(request: FetchRequest, session: FetchContext, context: RequestContext, services: Services) {
+    this.session = session
+    this.context = context
+    this.services = services
+    this.maxWaitMs = request.maxWaitMs
+    const replicaId = replicaIdOf(request, context.apiVersion)
+    const isFollower = replicaId >= 0
+    const maxBytes = isFollower ? request.maxBytes : Math.min(request.maxBytes, services.settings.get('fetch.max.bytes'))
+    this.minBytes = Math.min(request.minBytes, maxBytes)
+    this.terms = {
+      replicaId,
+      apiVersion: context.apiVersion,
+      // Since KIP-392 a consumer says what it knows, so it may be sent to a follower, and believe it.
+      mustLead: isFollower || context.apiVersion < 11,
+      isolation: isolationOf(replicaId, request.isolationLevel),
+      maxBytes,
+    }
+  }
+
+  start(): Answer | typeof answersLater {
+    this.readAll()
+    // A follower's offset counts once, however often this fetch reads (reference 3.5).
+    if (this.terms.replicaId >= 0) for (const fetch of this.fetches) fetch.tellLeader(this.terms.replicaId)
+    if (this.isComplete()) return this.answer()
+    this.release()
+    const wait = new FetchWait(this.fetches, this.minBytes, () => this.onReady())
+    this.wait = wait
+    this.deadline = this.services.deadlines.after(this.maxWaitMs, () => this.onReady())
+    this.context.onAbandoned(() => this.onAbandoned())
+    wait.enter()
+    return answersLater
+  }
+
+  private readAll(): void {
+    const { partitions, metadata } = this.services
+    let remainingBytes = this.terms.maxBytes
+    let minOneBatch = true
+    this.fetches = this.session.partitions.map(asked => {
+      asked.topic ??= metadata.topicName(asked.topicId) ?? null
+      const fetch = new PartitionFetch(asked, this.terms, partitions)
+      fetch.read(remainingBytes, minOneBatch)
+      if (fetch.recordsSize > 0) minOneBatch = false
+      remainingBytes = Math.max(0, remainingBytes - fetch.recordsSize)
+      return fetch
+    })
+  }
+
+  private isComplete(): boolean {
+    if (this.maxWaitMs <= 0 || this.fetches.length === 0) return true
+    let bytes = 0
+    for (const fetch of this.fetches) {
+      if (fetch.errorCode !== ErrorCode.NONE || fetch.isDiverging) return true
+      bytes += fetch.recordsSize
+    }
+    return bytes >= this.minBytes
+  }
+
+  /** Enough is there, or no time is left. */
+  private onReady(): void {
+    this.leave()
+    this.readAll()
+    this.context.answer(this.answer())
+  }
+
+  private onAbandoned(): void {
+    this.leave()
+    this.context.answer(noAnswer)
+  }
+
+  private leave(): void {
+    this.wait?.leave()
+    this.deadline?.cancel()
+  }
+
+  private release(): void {
+    for (const fetch of this.fetches) fetch.release()
+  }
+
+  private answer(): Answer {
+    const { session, fetches, context } = this
+    this.context.onAnswered(() => this.release())
+    const { sessionId, errorCode, included } = session.complete(fetches satisfies FetchedPartition[], context.nowMs)
+    if (errorCode !== ErrorCode.NONE) {
+      return { kind: 'parts', parts: encodeResponse(fetchResponse, context, topLevelError(errorCode)) }
+    }
+    const responses: FetchableTopicResponse[] = []
+    const nodeEndpoints: NodeEndpoint[] = []
+    fetches.forEach((fetch, index) => {
+      if (included !== null && included[index] !== true) return
+      const { topic, topicId } = fetch.asked
+      const row = fetch.row()
+      this.nameLeader(row, topic, nodeEndpoints)
+      const last = responses.at(-1)
+      // Rows of one topic that follow each other share their topic; the order of partitions is the session's.
+      if (last?.topicId === topicId && last.topic === (topic ?? '')) last.partitions.push(row)
+      else responses.push({ topic: topic ?? '', topicId, partitions: [row] })
+    })
+    const value: FetchResponse = { throttleTimeMs: 0, errorCode, sessionId, responses, nodeEndpoints }
+    return { kind: 'parts', parts: encodeResponse(fetchResponse, context, value) }
+  }
+
+  private nameLeader(row: PartitionData, topic: string | null, endpoints: NodeEndpoint[]): void {
+    const { errorCode } = row
+    const isMoved = errorCode === ErrorCode.NOT_LEADER_OR_FOLLOWER || errorCode === ErrorCode.FENCED_LEADER_EPOCH
+    if (this.context.apiVersion < 16 || !isMoved || topic === null) return
+    const { metadata } = this.services
+    row.currentLeader = currentLeader(metadata, topic, row.partitionIndex)
+    addEndpoint(endpoints, row.currentLeader.leaderId, this.context.listener, metadata)
+  }
+}
+
+function isolationOf(replicaId: number, isolationLevel: number): Isolation {
+  // -1 is the ordinary consumer; other negative ids are debuggers, which see what replicas see.
+  if (replicaId !== -1) return Isolation.replica
+  return isolationLevel === 1 ? Isolation.readCommitted : Isolation.readUncommitted
+}

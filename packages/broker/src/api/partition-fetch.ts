@@ -1,0 +1,190 @@
+import { Codec } from '@millrace/protocol/compression/codec'
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { AbortedTransaction, PartitionData } from '@millrace/protocol/messages/01-fetch'
+import { batchSizeAt, codecAt, magicAt } from '@millrace/protocol/records/record-batch'
+import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
+import { OffsetOutOfRange, type FetchedBatches } from '../log/partition-log.ts'
+import { Isolation, type Partition } from '../replication/partition.ts'
+import type { Partitions } from '../replication/partitions.ts'
+import { noLeader } from './leader-endpoints.ts'
+
+/** What holds for every partition of one Fetch request. */
+export interface FetchTerms {
+  /** Below 0: a consumer. */
+  readonly replicaId: number
+  readonly apiVersion: number
+  readonly mustLead: boolean
+  readonly isolation: Isolation
+  /** For the whole answer. */
+  readonly maxBytes: number
+}
+
+const noRecords = Buffer.alloc(0)
+const noEpoch = Object.freeze({ epoch: -1, endOffset: -1 })
+const noSnapshot = Object.freeze({ endOffset: -1, epoch: -1 })
+
+/** One partition of a Fetch request: what was asked and what was found. */
+export class PartitionFetch implements FetchedPartition {
+  readonly asked: FetchPartition
+  private readonly terms: FetchTerms
+  private readonly partitions: Partitions
+  /** Null: not here, or not ours to serve; `errorCode` says why. */
+  partition: Partition | null = null
+  errorCode: ErrorCode = ErrorCode.NONE
+  highWatermark = -1
+  lastStableOffset = -1
+  logStartOffset = -1
+  readonly preferredReadReplica = -1
+  private diverging: { epoch: number; endOffset: number } = noEpoch
+  private aborted: AbortedTransaction[] | null = null
+  private batches: FetchedBatches | null = null
+  private firstSize = 0
+
+  constructor(asked: FetchPartition, terms: FetchTerms, partitions: Partitions) {
+    this.asked = asked
+    this.terms = terms
+    this.partitions = partitions
+  }
+
+  get recordsSize(): number {
+    return this.batches?.bytes.length ?? 0
+  }
+
+  /** What the first read found: a second one finds no less. */
+  get firstReadSize(): number {
+    return this.firstSize
+  }
+
+  /** Exclusive end of what this reader may see now. */
+  endOffset(): number {
+    return this.partition?.endOffsetFor(this.terms.isolation) ?? -1
+  }
+
+  get isDiverging(): boolean {
+    return this.diverging !== noEpoch
+  }
+
+  /** The code that a fetch of this partition would be refused with now; NONE: it would be served. */
+  refusal(): ErrorCode {
+    const found = this.find()
+    return typeof found === 'number' ? found : ErrorCode.NONE
+  }
+
+  /** Reads once. `minOneBatch`: nothing was found before it in this answer, so the first batch may exceed every limit. */
+  read(remainingBytes: number, minOneBatch: boolean): void {
+    const found = this.find()
+    if (typeof found === 'number') return this.fail(found)
+    this.partition = found
+    const { fetchOffset, lastFetchedEpoch } = this.asked
+    // Before the read, so that the answer never claims less than its records show and never more than was true.
+    const offsets = found.offsets()
+    if (lastFetchedEpoch >= 0 && this.diverges(found, lastFetchedEpoch)) return
+    if (fetchOffset < offsets.logStartOffset || fetchOffset > offsets.logEndOffset) {
+      return this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
+    }
+    this.highWatermark = offsets.highWatermark
+    this.lastStableOffset = offsets.lastStableOffset
+    this.logStartOffset = offsets.logStartOffset
+    this.readRecords(found, Math.min(this.asked.maxBytes, remainingBytes), minOneBatch)
+  }
+
+  /** Tells the leader's side how far this replica is. Not for a read that failed: its offset means nothing. */
+  tellLeader(replicaId: number): void {
+    if (this.partition === null || this.errorCode !== ErrorCode.NONE || this.isDiverging) return
+    this.partition.onFollowerFetch(replicaId, this.asked.fetchOffset, this.asked.logStartOffset)
+  }
+
+  row(): PartitionData {
+    return {
+      partitionIndex: this.asked.partition,
+      errorCode: this.errorCode,
+      highWatermark: this.highWatermark,
+      lastStableOffset: this.lastStableOffset,
+      logStartOffset: this.logStartOffset,
+      divergingEpoch: this.diverging,
+      currentLeader: noLeader,
+      snapshotId: noSnapshot,
+      abortedTransactions: this.aborted,
+      preferredReadReplica: -1,
+      records: this.batches?.bytes ?? noRecords,
+    }
+  }
+
+  /** Gives the bytes back to the log: they were sent, or will be read again. */
+  release(): void {
+    this.batches?.release()
+    this.batches = null
+  }
+
+  private find(): Partition | ErrorCode {
+    const { topic, partition, currentLeaderEpoch } = this.asked
+    if (topic === null) return ErrorCode.UNKNOWN_TOPIC_ID
+    const { replicaId, mustLead, apiVersion } = this.terms
+    const found = this.partitions.get(topic, partition, currentLeaderEpoch, mustLead)
+    if (typeof found === 'number') {
+      // Fetch knows the storage error since v6; before, another leader is the better hint.
+      return found === ErrorCode.KAFKA_STORAGE_ERROR && apiVersion <= 5 ? ErrorCode.NOT_LEADER_OR_FOLLOWER : found
+    }
+    if (replicaId >= 0 && !found.isReplica(replicaId)) {
+      return currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER
+    }
+    if (this.asked.topicId !== zeroTopicId && found.topicId !== null && found.topicId !== this.asked.topicId) {
+      return ErrorCode.INCONSISTENT_TOPIC_ID
+    }
+    return found
+  }
+
+  /** Did the reader follow another history? Then it is told where ours leaves it, instead of records (KIP-595). */
+  private diverges(partition: Partition, lastFetchedEpoch: number): boolean {
+    const { fetchOffset } = this.asked
+    const { leaderEpoch, endOffset } = partition.endOffsetOfEpoch(lastFetchedEpoch)
+    const offsets = partition.offsets()
+    if (endOffset < 0 || fetchOffset < offsets.logStartOffset) {
+      this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
+      return true
+    }
+    if (leaderEpoch >= lastFetchedEpoch && endOffset >= fetchOffset) return false
+    this.diverging = { epoch: leaderEpoch, endOffset }
+    this.highWatermark = offsets.highWatermark
+    this.lastStableOffset = offsets.lastStableOffset
+    this.logStartOffset = offsets.logStartOffset
+    return true
+  }
+
+  private readRecords(partition: Partition, maxBytes: number, minOneBatch: boolean): void {
+    const { isolation, apiVersion } = this.terms
+    const { fetchOffset } = this.asked
+    const isCommitted = isolation === Isolation.readCommitted
+    if (isCommitted) this.aborted = []
+    try {
+      this.batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch })
+    } catch (error) {
+      if (error instanceof OffsetOutOfRange) return this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
+      throw error
+    }
+    if (this.batches === null) return
+    if (apiVersion < 10 && hasZstd(this.batches.bytes)) {
+      this.release()
+      return this.fail(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    }
+    this.firstSize = this.batches.bytes.length
+    if (isCommitted) this.aborted = partition.log.abortedTransactions(fetchOffset, this.batches.nextOffset)
+  }
+
+  private fail(errorCode: ErrorCode): void {
+    this.errorCode = errorCode
+    this.highWatermark = -1
+    this.lastStableOffset = -1
+    this.logStartOffset = -1
+    this.aborted = null
+  }
+}
+
+const zeroTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'
+
+function hasZstd(bytes: Buffer): boolean {
+  for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
+    if (magicAt(bytes, position) === 2 && codecAt(bytes, position) === Codec.zstd) return true
+  }
+  return false
+}

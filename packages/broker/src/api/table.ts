@@ -1,0 +1,51 @@
+import produce from './00-produce.ts'
+import fetch from './01-fetch.ts'
+import listOffsets from './02-list-offsets.ts'
+import metadata from './03-metadata.ts'
+import leaderAndIsr from './04-leader-and-isr.ts'
+import stopReplica from './05-stop-replica.ts'
+import updateMetadata from './06-update-metadata.ts'
+import findCoordinator from './10-find-coordinator.ts'
+import apiVersions from './18-api-versions.ts'
+import deleteRecords from './21-delete-records.ts'
+import offsetForLeaderEpoch from './23-offset-for-leader-epoch.ts'
+import describeLogDirs from './35-describe-log-dirs.ts'
+import describeCluster from './60-describe-cluster.ts'
+import describeProducers from './61-describe-producers.ts'
+import type { Handler } from './handler.ts'
+import type { AdvertisedApi, DataServices } from './services.ts'
+
+/** What all handlers together need. */
+export type Services = DataServices
+
+/** Every API that is built. Adding a line here advertises it. */
+export const handlers: readonly Handler<Services>[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  leaderAndIsr,
+  stopReplica,
+  updateMetadata,
+  findCoordinator,
+  apiVersions,
+  deleteRecords,
+  offsetForLeaderEpoch,
+  describeLogDirs,
+  describeCluster,
+  describeProducers,
+]
+
+/** The table that dispatch looks up. Throws TypeError when two handlers share a key. */
+export function handlerTable<S>(all: readonly Handler<S>[]): ReadonlyMap<number, Handler<S>> {
+  const table = new Map(all.map(handler => [handler.apiKey, handler]))
+  if (table.size !== all.length) throw new TypeError('two handlers share an API key')
+  return table
+}
+
+/** What ApiVersions answers: read off the handlers, in order of their keys. */
+export function advertisedApis(all: readonly Handler<never>[]): AdvertisedApi[] {
+  return all
+    .map(({ apiKey, versions: [minVersion, maxVersion] }) => ({ apiKey, minVersion, maxVersion }))
+    .sort((a, b) => a.apiKey - b.apiKey)
+}

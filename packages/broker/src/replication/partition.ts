@@ -1,0 +1,318 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import { assert } from '@millrace/runtime/invariant'
+import type { AppendOutcome } from '../core/log/append-outcome.ts'
+import type { EpochEndOffset } from '../core/log/leader-epoch-cache.ts'
+import { FollowerProgress } from '../core/partition/follower-progress.ts'
+import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
+import { PartitionLeader, type LeaderEffects } from '../core/partition/partition-leader.ts'
+import type { LogEffects } from '../log/log-effects.ts'
+import type { FetchedBatches, PartitionLog } from '../log/partition-log.ts'
+import { CommitWaiters, type CommitListener } from './commit-waiters.ts'
+import { FetchWaiters } from './fetch-waiters.ts'
+
+/** What a LeaderAndIsr request says of one partition. */
+export interface PartitionState {
+  readonly controllerEpoch: number
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+  readonly inSyncReplicas: readonly number[]
+  readonly replicas: readonly number[]
+}
+
+export interface PartitionOptions {
+  readonly brokerId: number
+  readonly topic: string
+  readonly partition: number
+  readonly monotonicMs: () => number
+}
+
+export type Acks = -1 | 0 | 1
+
+/** How far a reader may see: followers to the end, consumers to what is committed, or to what is stable. */
+export const Isolation = { readUncommitted: 0, readCommitted: 1, replica: 2 } as const
+export type Isolation = (typeof Isolation)[keyof typeof Isolation]
+
+/** Where the log stood when a fetch began. Captured before the read, so that an answer never claims more than it saw. */
+export interface LogOffsets {
+  readonly logStartOffset: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  readonly logEndOffset: number
+}
+
+/**
+ * One partition that this broker hosts, as leader or follower. Joins the log (bytes), the leader (decisions) and those who wait.
+ *
+ *   append ─► log ─(end of turn)─► endOffsetAdvanced ─► leader.onAppended ─► highWatermarkAdvanced ─► waiters
+ */
+export class Partition implements LogEffects, LeaderEffects {
+  readonly topic: string
+  readonly partition: number
+  private readonly brokerId: number
+  private readonly monotonicMs: () => number
+  private attachedLog: PartitionLog | null = null
+  private leader: PartitionLeader | null = null
+  private followers: readonly FollowerProgress[] = []
+  private offline = false
+  private state: PartitionState | null = null
+  /** Wait for the write: acks 0 and 1. */
+  private readonly writes = new CommitWaiters()
+  /** Wait for the high watermark: acks -1. */
+  private readonly commits = new CommitWaiters()
+  readonly fetchWaiters = new FetchWaiters()
+  /** Bytes written in this life of the partition: tells a fetch that waits for `minBytes` how much more there is. */
+  writtenBytes = 0
+  /** Appended in this turn, not announced yet. */
+  private unwrittenBytes = 0
+
+  constructor(options: PartitionOptions) {
+    this.topic = options.topic
+    this.partition = options.partition
+    this.brokerId = options.brokerId
+    this.monotonicMs = options.monotonicMs
+  }
+
+  get isLeader(): boolean {
+    return this.leader !== null
+  }
+  get isOffline(): boolean {
+    return this.offline
+  }
+  /** -1: no controller has spoken of it yet. */
+  get leaderEpoch(): number {
+    return this.state?.leaderEpoch ?? -1
+  }
+  /** Broker id of the leader; -1: none known. */
+  get leaderId(): number {
+    return this.state?.leader ?? -1
+  }
+  get partitionEpoch(): number {
+    return this.state?.partitionEpoch ?? -1
+  }
+  get replicas(): readonly number[] {
+    return this.state?.replicas ?? []
+  }
+  get inSyncReplicas(): readonly number[] {
+    return this.leader?.inSyncReplicas ?? []
+  }
+  get topicId(): string | null {
+    return this.attachedLog?.topicId ?? null
+  }
+  get hasLog(): boolean {
+    return this.attachedLog !== null
+  }
+  get log(): PartitionLog {
+    assert(this.attachedLog !== null, 'a partition that has a role has a log')
+    return this.attachedLog
+  }
+  get highWatermark(): number {
+    return this.log.highWatermark
+  }
+
+  offsets(): LogOffsets {
+    const { logStartOffset, highWatermark, lastStableOffset, logEndOffset } = this.log
+    return { logStartOffset, highWatermark, lastStableOffset, logEndOffset }
+  }
+
+  /** Exclusive end of what a reader of this kind may see. */
+  endOffsetFor(isolation: Isolation): number {
+    if (isolation === Isolation.replica) return this.log.logEndOffset
+    return isolation === Isolation.readCommitted ? this.log.lastStableOffset : this.log.highWatermark
+  }
+
+  /** NONE, or why a request that believes in `requestEpoch` (-1: in none) cannot be served. */
+  check(requestEpoch: number, mustLead: boolean): ErrorCode {
+    if (this.offline || this.attachedLog === null) return ErrorCode.KAFKA_STORAGE_ERROR
+    return checkLeaderEpoch({ requestEpoch, localEpoch: this.leaderEpoch, isLeader: this.isLeader, mustLead })
+  }
+
+  /**
+   * Answers whether it was not leader before. A partition epoch older than ours is a late message: ignored.
+   * A leader that stays leader in a new epoch keeps its log, so those who wait keep waiting.
+   */
+  becomeLeader(state: PartitionState, log: PartitionLog): boolean {
+    if (state.partitionEpoch < this.partitionEpoch) return false
+    const wasLeader = this.isLeader
+    const isNewEpoch = state.leaderEpoch !== this.leaderEpoch
+    assert(isNewEpoch || !wasLeader, 'the acceptance rules refuse an epoch that was applied')
+    this.attach(log)
+    this.state = state
+    // Before any append: followers find out where to truncate by asking where epochs began (KIP-101).
+    log.assignLeaderEpoch(state.leaderEpoch, log.logEndOffset)
+    const nowMs = this.monotonicMs()
+    this.followers = state.replicas
+      .filter(id => id !== this.brokerId)
+      .map(id => new FollowerProgress(id, state.inSyncReplicas.includes(id) ? nowMs : 0))
+    this.leader = new PartitionLeader(
+      {
+        brokerId: this.brokerId,
+        leaderEpoch: state.leaderEpoch,
+        partitionEpoch: state.partitionEpoch,
+        inSyncReplicas: state.inSyncReplicas,
+        replicaCount: state.replicas.length,
+        highWatermark: log.highWatermark,
+        logEndOffset: log.logEndOffset,
+        minInSyncReplicas: () => log.settings.minInSyncReplicas,
+      },
+      this.followers,
+      this,
+    )
+    this.leader.onElected()
+    this.fetchWaiters.notify()
+    return !wasLeader
+  }
+
+  /** Hosts the log and serves no one. Answers whether the leader epoch is new. Fetching from the leader comes with replication. */
+  becomeFollower(state: PartitionState, log: PartitionLog): boolean {
+    if (state.partitionEpoch < this.partitionEpoch) return false
+    const isNewEpoch = state.leaderEpoch !== this.leaderEpoch
+    this.attach(log)
+    this.leader = null
+    this.followers = []
+    this.state = state
+    this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    this.fetchWaiters.notify()
+    return isNewEpoch
+  }
+
+  /** The replica is stopped for good, or its disk is: `errorCode` goes to everybody who waits. */
+  close(errorCode: ErrorCode): void {
+    this.leader = null
+    if (errorCode === ErrorCode.KAFKA_STORAGE_ERROR) this.offline = true
+    this.failWaiters(errorCode)
+    this.fetchWaiters.notify()
+  }
+
+  /**
+   * Appends what a client sent. `acks` only decides whether too few in-sync replicas refuse it; who waits for what is
+   * said with `whenWritten` and `whenCommitted`. The bytes of `records` are changed in place (offsets, leader epoch).
+   */
+  append(records: Buffer, options: { acks: Acks; apiVersion: number; nowMs: number }): AppendOutcome {
+    const { leader } = this
+    if (this.offline) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    if (leader === null) return refused(ErrorCode.NOT_LEADER_OR_FOLLOWER, -1)
+    if (options.acks === -1 && !leader.hasEnoughInSyncReplicas) {
+      return refused(ErrorCode.NOT_ENOUGH_REPLICAS, this.log.logStartOffset)
+    }
+    const outcome = this.log.appendAsLeader(records, {
+      leaderEpoch: leader.leaderEpoch,
+      origin: 'client',
+      apiVersion: options.apiVersion,
+      nowMs: options.nowMs,
+    })
+    if (outcome.ok && !outcome.isDuplicate) this.unwrittenBytes += records.length
+    return outcome
+  }
+
+  /** Tells the listener when everything below `endOffset` is written: at the end of the turn, or now for a duplicate. */
+  whenWritten(endOffset: number, listener: CommitListener, token: number): void {
+    if (endOffset <= this.log.logEndOffset) listener.onCommitted(token, ErrorCode.NONE)
+    else this.writes.until(endOffset, listener, token)
+  }
+
+  /** The same, when all in-sync replicas have it. */
+  whenCommitted(endOffset: number, listener: CommitListener, token: number): void {
+    if (endOffset <= this.log.highWatermark) listener.onCommitted(token, this.committedCode())
+    else this.commits.until(endOffset, listener, token)
+  }
+
+  cancelWaits(listener: CommitListener): void {
+    this.writes.cancel(listener)
+    this.commits.cancel(listener)
+  }
+
+  /** Null when there is nothing to read below the end that this reader may see. Throws OffsetOutOfRange. */
+  read(options: {
+    fetchOffset: number
+    maxBytes: number
+    isolation: Isolation
+    minOneBatch: boolean
+  }): FetchedBatches | null {
+    const { fetchOffset, maxBytes, minOneBatch } = options
+    return this.log.read({ fetchOffset, maxBytes, minOneBatch, endOffset: this.endOffsetFor(options.isolation) })
+  }
+
+  /** A replica asked for `fetchOffset`: so much it has. False: it is none of ours. */
+  onFollowerFetch(brokerId: number, fetchOffset: number, logStartOffset: number): boolean {
+    const follower = this.followers.find(each => each.brokerId === brokerId)
+    if (follower === undefined || this.leader === null) return false
+    this.leader.onFollowerFetch(follower, fetchOffset, logStartOffset, this.monotonicMs())
+    return true
+  }
+
+  isReplica(brokerId: number): boolean {
+    return this.replicas.includes(brokerId)
+  }
+
+  /** Where the epoch ends in this log; -1 and -1 when it cannot say (KIP-101). */
+  endOffsetOfEpoch(leaderEpoch: number): EpochEndOffset {
+    return this.log.leaderEpochs.endOffsetFor(leaderEpoch, this.log.logEndOffset)
+  }
+
+  /** Raises the log start; OFFSET_OUT_OF_RANGE above the high watermark. */
+  deleteRecordsBefore(offset: number): ErrorCode {
+    if (offset < 0 || offset > this.log.highWatermark) return ErrorCode.OFFSET_OUT_OF_RANGE
+    this.log.deleteRecordsBefore(offset)
+    return ErrorCode.NONE
+  }
+
+  /** Smallest log start of the replicas that are alive; a follower that never fetched in this epoch counts as -1. */
+  lowWatermark(isAlive: (brokerId: number) => boolean): number {
+    let low = this.log.logStartOffset
+    for (const follower of this.followers) {
+      if (isAlive(follower.brokerId)) low = Math.min(low, follower.logStartOffset)
+    }
+    return low
+  }
+
+  /** May `latest` and lookups trust the high watermark? Not before it passed the start of this epoch (KIP-207). */
+  get isHighWatermarkCurrent(): boolean {
+    return this.leader === null || this.log.highWatermark >= this.leader.epochStartOffset
+  }
+
+  // LogEffects
+
+  endOffsetAdvanced(logEndOffset: number): void {
+    this.writtenBytes += this.unwrittenBytes
+    this.unwrittenBytes = 0
+    this.leader?.onAppended(logEndOffset)
+    this.writes.advance(logEndOffset, ErrorCode.NONE)
+    // Followers may read what consumers may not yet.
+    this.fetchWaiters.notify()
+  }
+
+  failed(): void {
+    this.close(ErrorCode.KAFKA_STORAGE_ERROR)
+  }
+
+  // LeaderEffects
+
+  highWatermarkAdvanced(highWatermark: number): void {
+    this.log.setHighWatermark(highWatermark)
+    this.commits.advance(highWatermark, this.committedCode())
+  }
+
+  /** Enough copies when it was written, fewer now: the producer must know. */
+  private committedCode(): ErrorCode {
+    return this.leader?.hasEnoughInSyncReplicas === false
+      ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+      : ErrorCode.NONE
+  }
+
+  private attach(log: PartitionLog): void {
+    if (this.attachedLog === log) return
+    this.attachedLog = log
+    this.offline = log.isOffline
+    log.attach(this)
+  }
+
+  private failWaiters(errorCode: ErrorCode): void {
+    this.writes.failAll(errorCode)
+    this.commits.failAll(errorCode)
+  }
+}
+
+function refused(errorCode: ErrorCode, logStartOffset: number): AppendOutcome {
+  return { ok: false, errorCode, errorMessage: null, recordErrors: [], logStartOffset }
+}

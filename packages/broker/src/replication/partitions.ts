@@ -1,0 +1,238 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { LeaderAndIsrRequest } from '@millrace/protocol/messages/04-leader-and-isr'
+import type { Logger } from '@millrace/runtime/logger'
+import type { Clock } from '@millrace/runtime/ports'
+import { FileSystemError } from '@millrace/runtime/file-system-error'
+import {
+  checkControllerRequest,
+  judgeLeaderState,
+  judgeStopReplica,
+  ZERO_TOPIC_ID,
+} from '../core/partition/controller-request-acceptance.ts'
+import type { LogDirectories } from '../log/log-directories.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import { Partition, type PartitionState } from './partition.ts'
+
+export interface PartitionsOptions {
+  readonly brokerId: number
+  readonly logs: LogDirectories
+  readonly metadata: MetadataCache
+  readonly clock: Clock
+  readonly logger: Logger
+  /** czxid of our registration; -1 before the first. It changes with every session. */
+  readonly brokerEpoch: () => number
+}
+
+export interface PartitionError {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly errorCode: ErrorCode
+}
+
+/** Row of a StopReplica request, whichever version it came in. */
+export interface StoppedReplica {
+  readonly topic: string
+  readonly partition: number
+  /** -1: no check; -2: the topic is being deleted. */
+  readonly leaderEpoch: number
+  readonly isDeletion: boolean
+}
+
+/**
+ * Every partition that this broker hosts, and what the controller may do with them (reference 3.1). One event loop, and every
+ * request is applied in one piece: that is Kafka's "replica state change lock".
+ */
+export class Partitions {
+  private readonly options: PartitionsOptions
+  private readonly logger: Logger
+  private readonly byTopic = new Map<string, (Partition | undefined)[]>()
+  private highestControllerEpoch = 0
+  private appliedAny = false
+
+  constructor(options: PartitionsOptions) {
+    this.options = options
+    this.logger = options.logger
+  }
+
+  get brokerId(): number {
+    return this.options.brokerId
+  }
+
+  /** Highest controller epoch that has spoken to this broker. */
+  get controllerEpoch(): number {
+    return this.highestControllerEpoch
+  }
+
+  /** Has a controller said anything of replicas yet? High watermarks are worth a checkpoint from then on. */
+  get hasApplied(): boolean {
+    return this.appliedAny
+  }
+
+  /** The partition as it is hosted here, whatever its role. */
+  hosted(topic: string, partition: number): Partition | undefined {
+    return this.byTopic.get(topic)?.[partition]
+  }
+
+  all(): Partition[] {
+    return [...this.byTopic.values()].flatMap(partitions => partitions.filter(partition => partition !== undefined))
+  }
+
+  /**
+   * The partition, if it can serve a request that believes in `leaderEpoch` (-1: in none) and, with `mustLead`, if we lead it.
+   * Else the code to answer.
+   */
+  get(topic: string, partition: number, leaderEpoch: number, mustLead: boolean): Partition | ErrorCode {
+    const found = this.byTopic.get(topic)?.[partition]
+    if (found === undefined) {
+      const isKnown = this.options.metadata.hasPartition(topic, partition)
+      return isKnown ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    }
+    const errorCode = found.check(leaderEpoch, mustLead)
+    return errorCode === ErrorCode.NONE ? found : errorCode
+  }
+
+  leaderOf(topic: string, partition: number, leaderEpoch = -1): Partition | ErrorCode {
+    return this.get(topic, partition, leaderEpoch, true)
+  }
+
+  /** May this controller still speak, to this life of the broker? Remembers its epoch if so. */
+  admitController(brokerEpoch: number, controllerEpoch: number): ErrorCode {
+    const errorCode = checkControllerRequest({
+      requestBrokerEpoch: brokerEpoch,
+      brokerEpoch: this.options.brokerEpoch(),
+      requestControllerEpoch: controllerEpoch,
+      highestControllerEpoch: this.highestControllerEpoch,
+    })
+    if (errorCode === ErrorCode.NONE) this.highestControllerEpoch = controllerEpoch
+    else this.logger.warn('request of a stale controller refused', { errorCode, controllerEpoch, brokerEpoch })
+    return errorCode
+  }
+
+  /** One answer per partition of the request, in its order. Call `admitController` first. */
+  applyLeaderAndIsr(request: LeaderAndIsrRequest): PartitionError[] {
+    this.appliedAny = true
+    const errors: PartitionError[] = []
+    const apply = (topic: string, topicId: string, state: RequestedState): void => {
+      const errorCode = this.applyState(topic, topicId, state)
+      errors.push({ topic, topicId, partition: state.partitionIndex, errorCode })
+    }
+    for (const { topicName, topicId, partitionStates } of request.topicStates) {
+      for (const state of partitionStates) apply(topicName, topicId, state)
+    }
+    for (const state of request.ungroupedPartitionStates) apply(state.topicName, ZERO_TOPIC_ID, state)
+    return errors
+  }
+
+  /** One answer per replica, in the given order. Call `admitController` first. */
+  applyStopReplica(replicas: readonly StoppedReplica[]): PartitionError[] {
+    return replicas.map(replica => {
+      const { topic, partition } = replica
+      const errorCode = this.stopReplica(replica)
+      return { topic, topicId: ZERO_TOPIC_ID, partition, errorCode }
+    })
+  }
+
+  /** Everybody who waits for a partition is answered: the broker goes. */
+  stop(): void {
+    for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
+  private applyState(topic: string, topicId: string, requested: RequestedState): ErrorCode {
+    const { partitionIndex } = requested
+    const { brokerId } = this.options
+    const known = this.hosted(topic, partitionIndex)
+    const log = this.options.logs.get(topic, partitionIndex)
+    const verdict = judgeLeaderState({
+      isOffline: known?.isOffline ?? log?.isOffline ?? false,
+      hasLog: log !== undefined,
+      localTopicId: log?.topicId ?? null,
+      requestTopicId: topicId,
+      currentLeaderEpoch: known?.leaderEpoch ?? -1,
+      requestLeaderEpoch: requested.leaderEpoch,
+      isReplica: requested.replicas.includes(brokerId),
+    })
+    try {
+      if (verdict === 'assign-topic-id') {
+        log?.assignTopicId(topicId)
+        return ErrorCode.NONE
+      }
+      if (verdict !== 'apply') return verdict
+      this.become(topic, topicId, requested, known)
+      return ErrorCode.NONE
+    } catch (error) {
+      if (!(error instanceof FileSystemError)) throw error
+      this.logger.error('replica cannot be used, its disk failed', { topic, partition: partitionIndex, error })
+      known?.close(ErrorCode.KAFKA_STORAGE_ERROR)
+      return ErrorCode.KAFKA_STORAGE_ERROR
+    }
+  }
+
+  private become(topic: string, topicId: string, requested: RequestedState, known: Partition | undefined): void {
+    const { brokerId, logs, clock } = this.options
+    const partition = requested.partitionIndex
+    const state: PartitionState = {
+      controllerEpoch: requested.controllerEpoch,
+      leader: requested.leader,
+      leaderEpoch: requested.leaderEpoch,
+      partitionEpoch: requested.partitionEpoch,
+      inSyncReplicas: requested.isr,
+      replicas: requested.replicas,
+    }
+    const id = topicId === ZERO_TOPIC_ID ? null : topicId
+    const log = logs.create({ topic, partition, topicId: id, isNew: requested.isNew })
+    if (id !== null && log.topicId === null) log.assignTopicId(id)
+    const hosted = known ?? new Partition({ brokerId, topic, partition, monotonicMs: () => clock.monotonicMs() })
+    if (known === undefined) this.host(hosted)
+    if (requested.leader === brokerId) {
+      const isNewLeader = hosted.becomeLeader(state, log)
+      const { leaderEpoch, inSyncReplicas } = state
+      if (isNewLeader) this.logger.info('leads partition', { topic, partition, leaderEpoch, inSyncReplicas })
+    } else {
+      const { leader, leaderEpoch } = state
+      if (hosted.becomeFollower(state, log)) this.logger.info('follows', { topic, partition, leader, leaderEpoch })
+    }
+  }
+
+  private stopReplica({ topic, partition, leaderEpoch, isDeletion }: StoppedReplica): ErrorCode {
+    const { logs } = this.options
+    const known = this.hosted(topic, partition)
+    const log = logs.get(topic, partition)
+    const errorCode = judgeStopReplica({
+      isOffline: known?.isOffline ?? log?.isOffline ?? false,
+      isHosted: known !== undefined,
+      currentLeaderEpoch: known?.leaderEpoch ?? -1,
+      requestLeaderEpoch: leaderEpoch,
+    })
+    if (errorCode !== ErrorCode.NONE || !isDeletion) return errorCode
+    known?.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    this.unhost(topic, partition)
+    try {
+      if (log !== undefined) logs.delete(topic, partition)
+    } catch (error) {
+      if (!(error instanceof FileSystemError)) throw error
+      this.logger.error('replica cannot be deleted, its disk failed', { topic, partition, error })
+      return ErrorCode.KAFKA_STORAGE_ERROR
+    }
+    this.logger.info('replica deleted', { topic, partition })
+    return ErrorCode.NONE
+  }
+
+  private host(partition: Partition): void {
+    const partitions = this.byTopic.get(partition.topic)
+    if (partitions === undefined) {
+      const fresh: (Partition | undefined)[] = []
+      fresh[partition.partition] = partition
+      this.byTopic.set(partition.topic, fresh)
+    } else partitions[partition.partition] = partition
+  }
+
+  private unhost(topic: string, partition: number): void {
+    const partitions = this.byTopic.get(topic)
+    if (partitions === undefined) return
+    partitions[partition] = undefined
+    if (partitions.every(each => each === undefined)) this.byTopic.delete(topic)
+  }
+}
+
+type RequestedState = LeaderAndIsrRequest['ungroupedPartitionStates'][number]
