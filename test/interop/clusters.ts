@@ -10,6 +10,8 @@ export type CoordinationKind = 'embedded' | 'ensemble'
 
 export interface MillraceCluster {
   readonly kind: CoordinationKind
+  /** `host:port/chroot` of the ensemble; null with the embedded coordination. */
+  readonly zookeeper: string | null
   /** `host:port,host:port`, for clients. */
   readonly bootstrap: string
   readonly ports: readonly number[]
@@ -39,7 +41,7 @@ async function startEmbedded(brokers: number, properties: Record<string, string>
   const processes = [launch()]
   await Promise.all(ports.map(port => untilListening(port, 30_000, processes[0])))
   return {
-    kind: 'embedded', ports, processes, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    kind: 'embedded', zookeeper: null, ports, processes, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     logDirs: ports.map((_, i) => join(data, `broker-${i + 1}`)),
     async restart() {
       await processes[0]!.ended()
@@ -62,7 +64,7 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
   const processes = ports.map((_, i) => launch(i))
   await Promise.all(ports.map((port, i) => untilListening(port, 30_000, processes[i])))
   return {
-    kind: 'ensemble', ports, processes, logDirs, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    kind: 'ensemble', zookeeper: `${zookeeper.connectString}/millrace`, ports, processes, logDirs, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     async restart(i) {
       await processes[i]!.ended()
       processes[i] = launch(i)
