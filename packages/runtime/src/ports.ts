@@ -39,7 +39,8 @@ export interface Frame {
   readonly end: number
   /**
    * Keeps the bytes beyond the call of `onFrame`; without it they are gone when `onFrame` returns. The answer may be a
-   * copy (small frames share one scratch buffer), so use only what `retain` returns. Call its `release` exactly once.
+   * copy (small frames share one scratch buffer), so use only what `retain` returns. Call its `release` exactly once;
+   * never calling it only costs the pool a buffer.
    */
   retain(): RetainedFrame
 }
@@ -53,6 +54,7 @@ export interface RetainedFrame {
 
 /** What a connection tells its owner. Calls never nest and never come after `onClosed`. */
 export interface FrameReceiver {
+  /** What it throws ends this connection, and comes back in `onClosed`. */
   onFrame(frame: Frame): void
   /** The connection ended: `null` for an orderly end by either side. Called once. */
   onClosed(error: Error | null): void
@@ -97,6 +99,7 @@ export interface ListenOptions {
   readonly backlog?: number
   /** Frames above this size end the connection before anything is allocated for them. */
   readonly maxFrameBytes: number
+  /** Where the system lets us: Node does not. */
   readonly sendBufferBytes?: number
   readonly receiveBufferBytes?: number
   /** Answers the receiver of a new connection, or null to refuse it (too many connections). */
@@ -111,12 +114,14 @@ export interface ConnectOptions {
   readonly timeoutMs: number
   readonly maxFrameBytes: number
   readonly receiver: FrameReceiver
+  /** Gives the attempt up: it rejects with `code` ABORTED. No effect once it resolved. */
+  readonly signal?: AbortSignal
 }
 
 export interface Transport {
   /** Rejects with a `TransportError` whose `code` is the system's (EADDRINUSE, EACCES…). */
   listen(options: ListenOptions): Promise<Listener>
-  /** Rejects with a `TransportError`: `code` is the system's (ECONNREFUSED, EHOSTUNREACH, ENOTFOUND) or `TIMEOUT`. */
+  /** Rejects with a `TransportError`: `code` is the system's (ECONNREFUSED, EHOSTUNREACH, ENOTFOUND), `TIMEOUT` or `ABORTED`. */
   connect(options: ConnectOptions): Promise<FrameConnection>
 }
 

@@ -62,7 +62,7 @@ export class NodeTransport implements Transport {
   }
 
   connect(options: ConnectOptions): Promise<FrameConnection> {
-    const { host, port, timeoutMs, maxFrameBytes } = options
+    const { host, port, timeoutMs, maxFrameBytes, signal } = options
     return new Promise((resolve, reject) => {
       let connection: SocketConnection | null = null
       const direct = this.#receive === 'direct'
@@ -71,15 +71,24 @@ export class NodeTransport implements Transport {
       const timer = setTimeout(() => {
         socket.destroy(new TransportError('TIMEOUT', `No connection to ${host}:${port} within ${timeoutMs} ms`))
       }, timeoutMs)
-      const onFailure = (cause: Error): void => {
+      const onAbort = (): void => {
+        socket.destroy(new TransportError('ABORTED', `Connecting to ${host}:${port} was given up`))
+      }
+      const settle = (): void => {
         clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const onFailure = (cause: Error): void => {
+        settle()
         const { code } = transportError(cause)
         const message = cause instanceof TransportError ? cause.message : `Cannot connect to ${host}:${port}: ${code}`
         reject(new TransportError(code, message, { cause }))
       }
+      if (signal?.aborted === true) onAbort()
+      else signal?.addEventListener('abort', onAbort)
       socket.once('error', onFailure)
       socket.once('connect', () => {
-        clearTimeout(timer)
+        settle()
         socket.off('error', onFailure)
         connection = new SocketConnection(socket, this.#home, { maxFrameBytes })
         connection.deliverTo(options.receiver)
