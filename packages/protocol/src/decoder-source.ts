@@ -12,7 +12,9 @@ export function generateDecoder<T>(message: Message<T>, version: number): (reade
     if (field.fallback === null) return 'null'
     if (field.kind === 'array') return '[]'
     if (field.fields !== undefined) {
-      return `{ ${Object.entries(field.fields).map(([name, inner]) => `${name}: ${fallback(inner)}`)} }`
+      return `{ ${Object.entries(field.fields)
+        .map(([name, inner]) => `${name}: ${fallback(inner)}`)
+        .join()} }`
     }
     if (field.kind === 'bytes') return 'none'
     return JSON.stringify(fallbackOf(field))
@@ -70,7 +72,7 @@ export function generateDecoder<T>(message: Message<T>, version: number): (reade
     return `${declarations.join(' ')}
       ${positional.map(({ field, local }) => `{ ${read(field, local)} }`).join('\n')}
       ${isFlexible ? tags : ''}
-      ${into} = { ${all.map(({ name, local }) => `${name}: ${local}`)} };`
+      ${into} = { ${all.map(({ name, local }) => `${name}: ${local}`).join()} };`
   }
 
   // The last line names the code in stack traces and profiles.

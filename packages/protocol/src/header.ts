@@ -10,7 +10,7 @@ export interface RequestHeader {
   readonly apiKey: number
   readonly apiVersion: number
   readonly correlationId: number
-  /** Null: not said, as in ControlledShutdown v0. */
+  /** Null: not said. Empty for ControlledShutdown v0, whose header has no place for it. */
   readonly clientId: string | null
 }
 

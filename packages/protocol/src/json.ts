@@ -64,7 +64,7 @@ function print(field: Field<unknown>, version: number, value: unknown): Json {
   if (value === null) return null
   if (field.kind === 'array') return (value as unknown[]).map(item => print(field.item!, version, item))
   if (field.kind === 'bytes') return (value as Buffer).toString('base64')
-  if (field.kind === 'float64' && !Number.isFinite(value)) return String(value)
+  if (field.kind === 'float64' && !Number.isFinite(value)) return String(value as number)
   if (field.fields === undefined) return value as Json
   const json: { [name: string]: Json } = {}
   for (const [name, inner] of Object.entries(field.fields)) {

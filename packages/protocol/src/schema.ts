@@ -51,8 +51,8 @@ interface FieldFacts<T> {
   readonly tagNumber?: number
   readonly isIgnorable?: boolean
   readonly isCompactable?: boolean
-  readonly item?: Field<unknown>
-  readonly fields?: Shape
+  readonly item?: Field<unknown> | undefined
+  readonly fields?: Shape | undefined
 }
 
 /** One field: `T` is its value in memory, the rest says how and in which versions the wire carries it. Immutable. */
@@ -88,33 +88,36 @@ export class Field<T> {
 
   /** May be null in `versions`: by default in all that carry it. Its default stays what it was. */
   nullable(versions?: string): Field<T | null> {
-    return new Field<T | null>({
-      ...this,
-      nullableVersions: versions === undefined ? this.versions : versionRange(versions),
-    })
+    const nullableVersions = versions === undefined ? this.versions : versionRange(versions)
+    return new Field<T | null>({ ...this.#facts(), nullableVersions })
   }
 
   /** May be null in all versions that carry it, and is null in those that lack it. */
   nullByDefault(): Field<T | null> {
-    return new Field<T | null>({ ...this, nullableVersions: this.versions, fallback: null })
+    return new Field<T | null>({ ...this.#facts(), nullableVersions: this.versions, fallback: null })
   }
 
   /** The value in versions that lack the field, and of a tagged field that was not sent. */
   default(fallback: T): Field<T> {
-    return new Field({ ...this, fallback })
+    return new Field({ ...this.#facts(), fallback })
   }
 
   ignorable(): Field<T> {
-    return new Field({ ...this, isIgnorable: true })
+    return new Field({ ...this.#facts(), isIgnorable: true })
   }
 
   /** Sent as a tagged field, and only if it differs from its default (KIP-482). */
   tag(tagNumber: number): Field<T> {
-    return new Field({ ...this, tagNumber })
+    return new Field({ ...this.#facts(), tagNumber })
   }
 
   neverCompact(): Field<T> {
-    return new Field({ ...this, isCompactable: false })
+    return new Field({ ...this.#facts(), isCompactable: false })
+  }
+
+  #facts(): FieldFacts<T> {
+    const { kind, versions, fallback, nullableVersions, tagNumber, isIgnorable, isCompactable, item, fields } = this
+    return { kind, versions, fallback, nullableVersions, tagNumber, isIgnorable, isCompactable, item, fields }
   }
 }
 
