@@ -6,7 +6,7 @@ import { EmbeddedTree } from '@millrace/zookeeper/embedded/embedded-tree'
 coordinationContract('embedded tree', async () => {
   const tree = new EmbeddedTree({ world: nodeWorld(), logger: silentLogger })
   return {
-    client(options) {
+    async client(options) {
       const client = tree.client(options)
       return {
         coordination: client,

@@ -14,5 +14,7 @@ export type {
   WatchEvent,
 } from './coordination.ts'
 export { EmbeddedTree } from './embedded/embedded-tree.ts'
-export type { EmbeddedClientOptions, EmbeddedTreeOptions } from './embedded/embedded-tree.ts'
 export type { EmbeddedClient } from './embedded/embedded-client.ts'
+export type { EmbeddedClientOptions, EmbeddedTreeOptions } from './embedded/embedded-tree.ts'
+export { ensembleCoordination } from './zookeeper/ensemble-coordination.ts'
+export type { EnsembleOptions } from './zookeeper/ensemble-coordination.ts'

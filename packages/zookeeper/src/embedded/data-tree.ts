@@ -1,7 +1,8 @@
 import { assert } from '@millrace/runtime/invariant'
 import { AnyVersion, CoordinationError, CreateMode, openAcl, WatchType } from '../coordination.ts'
 import type { Acl, CoordinationErrorCode, Operation, OperationResult, Stat, WatchEvent } from '../coordination.ts'
-import { nameOf, parentOf, validatePath, validateSequentialPath } from '../path.ts'
+import { nameOf, parentOf } from '../path.ts'
+import { isEphemeral, isSequential } from '../request-check.ts'
 import { isAllowed, Permission, storedAcl, withoutDigests } from './access.ts'
 import type { Identity } from './access.ts'
 
@@ -140,7 +141,13 @@ export class DataTree {
     return { data: Buffer.from(znode.data), stat: statOf(znode) }
   }
 
-  exists(path: string): Stat | null {
+  /** Asks for permission to read what is there, as servers do since 3.8.3 (ZOOKEEPER-2590). */
+  exists(path: string, identities: readonly Identity[]): Stat | null {
+    return this.#znodes.has(path) ? statOf(this.#readable(path, identities, Permission.read)) : null
+  }
+
+  /** For the tree's own eyes: whatever the ACL says. */
+  peek(path: string): Stat | null {
     const znode = this.#znodes.get(path)
     return znode === undefined ? null : statOf(znode)
   }
@@ -336,18 +343,6 @@ export class DataTree {
   }
 }
 
-/** Throws BAD_ARGUMENTS for a request that ZooKeeper's client would not send. */
-export function validateRequest(request: Request): void {
-  if (request.op === 'create' && isSequential(request.mode ?? CreateMode.persistent))
-    validateSequentialPath(request.path)
-  else validatePath(request.path)
-  if ('version' in request && !Number.isInteger(request.version)) {
-    throw new CoordinationError('BAD_ARGUMENTS', request.path, {
-      message: `BAD_ARGUMENTS ${request.path}: a version is an integer`,
-    })
-  }
-}
-
 /** Always there; ZooKeeper refuses to delete them. */
 const reservedPaths: readonly string[] = ['/', '/zookeeper', '/zookeeper/config', '/zookeeper/quota']
 
@@ -381,14 +376,6 @@ function nextVersion(version: number): number {
 
 function sequenceNumber(createCount: number): string {
   return String(createCount).padStart(10, '0')
-}
-
-function isSequential(mode: CreateMode): boolean {
-  return mode === CreateMode.persistentSequential || mode === CreateMode.ephemeralSequential
-}
-
-function isEphemeral(mode: CreateMode): boolean {
-  return mode === CreateMode.ephemeral || mode === CreateMode.ephemeralSequential
 }
 
 function copyOf(data: Uint8Array | null): Buffer {

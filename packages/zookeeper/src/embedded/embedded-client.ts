@@ -16,13 +16,12 @@ import type {
 } from '../coordination.ts'
 import { DeliveryQueue } from '../delivery-queue.ts'
 import { ancestorsAndSelf, validatePath, withChroot, withoutChroot } from '../path.ts'
-import { checkRequestSize } from '../request-size.ts'
+import { checkRequests } from '../request-check.ts'
 import { SessionListeners } from '../session-listeners.ts'
 import type { SessionListener } from '../session-listeners.ts'
 import { WatchKind, WatchTable } from '../watch-table.ts'
 import { identitiesOf } from './access.ts'
 import type { Identity } from './access.ts'
-import { validateRequest } from './data-tree.ts'
 import type { Caller, DataTree, Request } from './data-tree.ts'
 import type { TreeSession } from './sessions.ts'
 
@@ -140,7 +139,7 @@ export class EmbeddedClient implements Coordination {
 
   exists(path: string, watcher?: Watcher): Promise<Stat | null> {
     return this.#answer(() => {
-      const stat = this.#read(path, (tree, serverPath) => tree.exists(serverPath))
+      const stat = this.#read(path, (tree, serverPath, identities) => tree.exists(serverPath, identities))
       if (watcher !== undefined) this.#watches.add(stat === null ? WatchKind.missing : WatchKind.data, path, watcher)
       return stat
     })
@@ -210,7 +209,7 @@ export class EmbeddedClient implements Coordination {
   #createChroot(chroot: string): void {
     const { server } = this.#options
     for (const path of ancestorsAndSelf(chroot)) {
-      if (server.tree.exists(path) !== null) continue
+      if (server.tree.peek(path) !== null) continue
       server.submit([{ op: 'create', path, data: null, acl: openAcl }], this.#caller())
     }
   }
@@ -218,8 +217,7 @@ export class EmbeddedClient implements Coordination {
   #submit(requests: readonly Request[], options: { readonly isMulti?: boolean } = {}): OperationResult[] {
     this.#checkConnected(requests[0]?.path)
     const { server, chroot } = this.#options
-    for (const request of requests) validateRequest(request)
-    checkRequestSize(requests)
+    checkRequests(requests)
     try {
       const results = server.submit(
         requests.map(request => ({ ...request, path: withChroot(chroot, request.path) })),
@@ -307,7 +305,7 @@ export class EmbeddedClient implements Coordination {
     const look = (kind: WatchKind, eventOf: (stat: Stat | null) => WatchType | null): void => {
       for (const path of this.#watches.paths(kind)) {
         const serverPath = withChroot(chroot, path)
-        const type = eventOf(server.tree.exists(serverPath))
+        const type = eventOf(server.tree.peek(serverPath))
         if (type !== null) events.push({ type, path: serverPath })
       }
     }

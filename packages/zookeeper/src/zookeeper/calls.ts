@@ -1,0 +1,156 @@
+import jute from 'node-zookeeper-client/lib/jute/index.js'
+import type {
+  AclRecord,
+  Payload,
+  Request,
+  Stat as StatRecord,
+  TransactionOperation,
+  TransactionResult,
+} from 'node-zookeeper-client/lib/jute/index.js'
+import { CreateMode, openAcl } from '../coordination.ts'
+import type { Acl, Operation, OperationResult, Stat } from '../coordination.ts'
+
+/** One request on its way: its bytes, and how to read the answer's payload. Paths are the server's. */
+export interface Call<T> {
+  readonly request: Request
+  readonly decode: (payload: unknown) => T
+  /** A read may be sent again whatever became of it. */
+  readonly isRead: boolean
+}
+
+const { OP_CODES, protocol } = jute
+
+export function createCall(path: string, data: Uint8Array | null, mode: CreateMode, acl: readonly Acl[]): Call<string> {
+  const payload = new protocol.CreateRequest(path, copyOf(data), acl.map(aclRecord), flagsOf[mode])
+  return write(OP_CODES.CREATE, payload, answer => (answer as { path: string }).path)
+}
+
+export function setCall(path: string, data: Uint8Array | null, version: number): Call<Stat> {
+  const payload = new protocol.SetDataRequest(path, copyOf(data) ?? Buffer.alloc(0), version)
+  return write(OP_CODES.SET_DATA, payload, answer => statOf((answer as { stat: StatRecord }).stat))
+}
+
+export function deleteCall(path: string, version: number): Call<void> {
+  return write(OP_CODES.DELETE, new protocol.DeleteRequest(path, version), () => {})
+}
+
+export function setAclCall(path: string, acl: readonly Acl[], version: number): Call<Stat> {
+  const payload = new protocol.SetACLRequest(path, acl.map(aclRecord), version)
+  return write(OP_CODES.SET_ACL, payload, answer => statOf((answer as { stat: StatRecord }).stat))
+}
+
+/** Decodes to the results, or to the index and the ZooKeeper error code of the operation that failed. */
+export function multiCall(
+  operations: readonly Operation[],
+): Call<OperationResult[] | { readonly failedIndex: number; readonly code: number }> {
+  const payload = new jute.TransactionRequest(operations.map(transactionOperation))
+  return write(OP_CODES.MULTI, payload, answer => {
+    const { results } = answer as { results: TransactionResult[] }
+    // Operations before the one that failed answer error 0, those after it RUNTIME_INCONSISTENCY.
+    const failedIndex = results.findIndex(({ type, err }) => type === OP_CODES.ERROR && err !== 0)
+    if (failedIndex !== -1) return { failedIndex, code: results[failedIndex]!.err! }
+    return results.map(operationResult)
+  })
+}
+
+export function getCall(path: string, watch: boolean): Call<{ data: Buffer; stat: Stat }> {
+  return read(OP_CODES.GET_DATA, new protocol.GetDataRequest(path, watch), answer => {
+    const { data, stat } = answer as { data: Buffer | undefined; stat: StatRecord }
+    return { data: data ?? Buffer.alloc(0), stat: statOf(stat) }
+  })
+}
+
+export function existsCall(path: string, watch: boolean): Call<Stat> {
+  return read(OP_CODES.EXISTS, new protocol.ExistsRequest(path, watch), answer =>
+    statOf((answer as { stat: StatRecord }).stat),
+  )
+}
+
+export function childrenCall(path: string, watch: boolean): Call<string[]> {
+  return read(OP_CODES.GET_CHILDREN2, new protocol.GetChildren2Request(path, watch), answer =>
+    ((answer as { children: string[] | undefined }).children ?? []).sort(),
+  )
+}
+
+export function getAclCall(path: string): Call<{ acl: readonly Acl[]; stat: Stat }> {
+  return read(OP_CODES.GET_ACL, new protocol.GetACLRequest(path), answer => {
+    const { acl, stat } = answer as { acl: AclRecord[] | undefined; stat: StatRecord }
+    return {
+      acl: (acl ?? []).map(({ perms, id }) => ({ scheme: id.scheme, id: id.id, permissions: perms })),
+      stat: statOf(stat),
+    }
+  })
+}
+
+const flagsOf: Readonly<Record<CreateMode, number>> = {
+  [CreateMode.persistent]: 0,
+  [CreateMode.ephemeral]: 1,
+  [CreateMode.persistentSequential]: 2,
+  [CreateMode.ephemeralSequential]: 3,
+}
+
+function write<T>(type: number, payload: Payload, decode: (payload: unknown) => T): Call<T> {
+  return { request: new jute.Request(new protocol.RequestHeader(0, type), payload), decode, isRead: false }
+}
+
+function read<T>(type: number, payload: Payload, decode: (payload: unknown) => T): Call<T> {
+  return { request: new jute.Request(new protocol.RequestHeader(0, type), payload), decode, isRead: true }
+}
+
+/** The library's own Transaction turns version 0 into "any"; its request record does not. */
+function transactionOperation(operation: Operation): TransactionOperation {
+  const { path } = operation
+  switch (operation.op) {
+    case 'create': {
+      const acls = (operation.acl ?? openAcl).map(acl => ({ toRecord: () => aclRecord(acl) }))
+      const mode = flagsOf[operation.mode ?? CreateMode.persistent]
+      return { type: OP_CODES.CREATE, path, data: copyOf(operation.data), acls, mode }
+    }
+    case 'set':
+      return {
+        type: OP_CODES.SET_DATA,
+        path,
+        data: copyOf(operation.data) ?? Buffer.alloc(0),
+        version: operation.version,
+      }
+    case 'delete':
+      return { type: OP_CODES.DELETE, path, version: operation.version }
+    case 'check':
+      return { type: OP_CODES.CHECK, path, version: operation.version }
+  }
+}
+
+function operationResult({ path, stat }: TransactionResult): OperationResult {
+  if (path !== undefined) return { path }
+  return stat === undefined ? {} : { stat: statOf(stat) }
+}
+
+function statOf(record: StatRecord): Stat {
+  return {
+    czxid: int64(record.czxid),
+    mzxid: int64(record.mzxid),
+    pzxid: int64(record.pzxid),
+    createdMs: int64(record.ctime),
+    modifiedMs: int64(record.mtime),
+    version: record.version,
+    childVersion: record.cversion,
+    aclVersion: record.aversion,
+    ephemeralOwner: record.ephemeralOwner.readBigInt64BE(0),
+    dataLength: record.dataLength,
+    childCount: record.numChildren,
+  }
+}
+
+/** Zxids hold an epoch of 21 bits and times are below 2^42: both are safe integers. */
+function int64(bytes: Buffer): number {
+  return bytes.readInt32BE(0) * 2 ** 32 + bytes.readUInt32BE(4)
+}
+
+function aclRecord({ scheme, id, permissions }: Acl): AclRecord {
+  return new jute.data.ACL(permissions, new jute.data.Id(scheme, id))
+}
+
+/** A copy: the caller may change its bytes while the request waits for the socket. */
+function copyOf(data: Uint8Array | null): Buffer | null {
+  return data === null ? null : Buffer.from(data)
+}
