@@ -27,6 +27,8 @@ export type ControllerEvent =
     }
   /** All markers under /admin/delete_topics. */
   | { readonly event: 'deletions-changed'; readonly topics: readonly string[] }
+  /** Requests to this incarnation were dropped because too many waited: it must be told everything anew. */
+  | { readonly event: 'broker-behind'; readonly brokerId: number; readonly brokerEpoch: number }
   | { readonly event: 'log-folders-failed'; readonly brokerIds: readonly number[] }
   /** What a broker answered to LeaderAndIsr: only whether the folder of each replica works matters. */
   | {

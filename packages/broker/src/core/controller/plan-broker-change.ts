@@ -55,6 +55,19 @@ export function* planBrokerModified(state: ControllerState, broker: RegisteredBr
   yield* tellBrokers(state, state.brokerIds(), [])
 }
 
+/** What it missed it is told at once: the whole metadata, and the present state of each of its replicas. */
+export function* planBrokerBehind(state: ControllerState, brokerId: number, brokerEpoch: number): Plan {
+  if (state.brokers.get(brokerId)?.epoch !== brokerEpoch) return
+  yield* tellBrokers(state, [brokerId], state.partitionsWithLeadership())
+  const replicas = state.replicasOn(new Set([brokerId]))
+  const inState = (...states: readonly string[]): Replica[] =>
+    replicas.filter(({ partition }) => states.includes(partition.replicaState(brokerId)))
+  yield* changeReplicas(state, inState('online'), 'online')
+  // Its orders to stop and to delete may be among those dropped.
+  yield* failReplicaDeletion(state, inState('deletion-started'))
+  yield* resumeDeletionOf(state, topicsOf(replicas))
+}
+
 function* startBrokers(state: ControllerState, brokers: readonly RegisteredBroker[]): Plan {
   const started = new Set(ids(brokers))
   for (const id of started) state.forgetOfflineFolders(id)

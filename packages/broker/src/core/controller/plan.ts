@@ -2,6 +2,7 @@ import type { ControllerState } from './controller-state.ts'
 import type { ControllerEvent } from './event.ts'
 import { planBecomeController } from './plan-become-controller.ts'
 import {
+  planBrokerBehind,
   planBrokerModified,
   planBrokersChanged,
   planLeaderAndIsrAnswered,
@@ -25,6 +26,8 @@ export function plan(state: ControllerState, event: ControllerEvent): Plan {
       return planBrokersChanged(state, event.brokers)
     case 'broker-modified':
       return planBrokerModified(state, event.broker)
+    case 'broker-behind':
+      return planBrokerBehind(state, event.brokerId, event.brokerEpoch)
     case 'topics-changed':
       return planTopicsChanged(state, event.names, event.added)
     case 'topic-modified':

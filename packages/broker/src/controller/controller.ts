@@ -1,0 +1,355 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { Logger } from '@millrace/runtime/logger'
+import type { Clock, Random, Timer, Timers } from '@millrace/runtime/ports'
+import { QueueClosed, SerialQueue } from '@millrace/runtime/serial-queue'
+import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordination'
+import type { Coordination, SessionEvent } from '@millrace/zookeeper/coordination'
+import { ControllerState } from '../core/controller/controller-state.ts'
+import type { ControllerEvent } from '../core/controller/event.ts'
+import { isBeingReassigned } from '../core/controller/leadership.ts'
+import { plan } from '../core/controller/plan.ts'
+import { ControllerMoved, readAndWatch } from '../metadata/coordination.ts'
+import { randomUuid } from '../metadata/uuid.ts'
+import { controllerZnode, logDirEventsZnode, topicZnode, type TopicAssignment } from '../metadata/znodes.ts'
+import { deleteZnodes, takeOver } from './become-controller.ts'
+import type { ConnectToBroker } from './broker-channel.ts'
+import { BrokerChannels } from './broker-channels.ts'
+import type { ControllerTerm } from './controller-term.ts'
+import { standForElection } from './election.ts'
+import { executePlan } from './execute-plan.ts'
+import { takeProducerIdBlock } from './producer-id-block.ts'
+import { assignmentsOf, subjectOf, Watches, type Change } from './watches.ts'
+import { whileConnected } from './while-connected.ts'
+
+export interface ControllerOptions {
+  readonly coordination: Coordination
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly logger: Logger
+  readonly connect: ConnectToBroker
+  readonly brokerId: number
+  readonly interBrokerListener: string
+  /** `control.plane.listener.name`; null: control requests use the listener between brokers. */
+  readonly controlPlaneListener: string | null
+  /** `controller.socket.timeout.ms`. */
+  readonly requestTimeoutMs: number
+  /** `delete.topic.enable`. */
+  readonly deleteTopics: boolean
+  /** `unclean.leader.election.enable` as it is now. */
+  readonly uncleanByDefault: () => boolean
+}
+
+/** A block of producer ids, or the reason why there is none. */
+export interface ProducerIdsAnswer {
+  readonly errorCode: number
+  readonly firstProducerId: number
+  readonly count: number
+}
+
+/** What handlers ask of the controller that may be in this broker. */
+export interface ControllerView {
+  /** True from the election on, even while the cluster is still being read. */
+  readonly isActive: boolean
+  /** -1 when not active. */
+  readonly controllerEpoch: number
+  isQueuedForDeletion(topic: string): boolean
+  isBeingReassigned(topic: string): boolean
+  /** NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH or a block. `brokerEpoch` -1 is not checked. */
+  allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer>
+}
+
+/** All that belongs to one term; thrown away with it. */
+interface Office {
+  readonly term: ControllerTerm
+  readonly state: ControllerState
+  readonly channels: BrokerChannels
+  readonly watches: Watches
+  readonly pendingChanges: Set<string>
+}
+
+/** More than every watch of a large cluster firing at once. */
+const maxWaitingEvents = 200_000
+
+/** After a failure of this controller: time for another broker to be elected, and no busy loop when there is none. */
+const pauseAfterFailureMs = 1_000
+
+/**
+ * Runs for office, and holds it: one event at a time, in order, each decided by `core/controller` and carried out here.
+ * Every broker has one; at most one of them holds a term that ZooKeeper lets write.
+ */
+export class Controller implements ControllerView {
+  readonly #options: ControllerOptions
+  readonly #logger: Logger
+  readonly #queue = new SerialQueue(maxWaitingEvents)
+  #office: Office | null = null
+  #stopListening: (() => void) | null = null
+  #pause: Timer | null = null
+  #isStopped = false
+  readonly #onControllerZnode = (): void => this.#enqueueLook()
+
+  constructor(options: ControllerOptions) {
+    this.#options = options
+    this.#logger = options.logger
+  }
+
+  get isActive(): boolean {
+    return this.#office !== null && !this.#office.term.isOver
+  }
+
+  get controllerEpoch(): number {
+    return this.isActive ? this.#office!.term.controllerEpoch : -1
+  }
+
+  /** Watches `/controller` and stands for election if nobody holds it. Resolves when that first attempt has ended. */
+  async start(): Promise<void> {
+    this.#stopListening = this.#options.coordination.onSessionEvent(event => this.#onSessionEvent(event))
+    await this.#enqueue(() => this.#look())
+  }
+
+  /** Resigns and waits for the event that runs. `/controller` goes with the session. Idempotent. */
+  async stop(): Promise<void> {
+    this.#isStopped = true
+    this.#stopListening?.()
+    this.#pause?.cancel()
+    this.#resign('the broker stops')
+    await this.#queue.close()
+  }
+
+  isQueuedForDeletion(topic: string): boolean {
+    return this.#office?.state.isQueuedForDeletion(topic) ?? false
+  }
+
+  isBeingReassigned(topic: string): boolean {
+    const partitions = this.#office?.state.partitionsOf(topic) ?? []
+    return partitions.some(partition => isBeingReassigned(partition.assignment))
+  }
+
+  async allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer> {
+    const office = this.#office
+    if (office === null || !this.isActive) return refusal(ErrorCode.NOT_CONTROLLER)
+    return await this.#queue.run(async () => {
+      if (office !== this.#office || office.term.isOver) return refusal(ErrorCode.NOT_CONTROLLER)
+      const broker = office.state.brokers.get(brokerId)
+      if (broker === undefined || !office.state.isLive(brokerId)) return refusal(ErrorCode.BROKER_ID_NOT_REGISTERED)
+      if (brokerEpoch !== -1 && brokerEpoch !== broker.epoch) return refusal(ErrorCode.STALE_BROKER_EPOCH)
+      try {
+        const { firstProducerId, lastProducerId } = await takeProducerIdBlock(office.term, brokerId)
+        return { errorCode: ErrorCode.NONE, firstProducerId, count: lastProducerId - firstProducerId + 1 }
+      } catch (error) {
+        if (!(error instanceof ControllerMoved)) throw error
+        this.#resign('another controller was elected')
+        return refusal(ErrorCode.NOT_CONTROLLER)
+      }
+    })
+  }
+
+  /** `unclean.leader.election.enable` was turned on: for one topic, or (null) in the broker's settings. */
+  onUncleanElectionEnabled(topic: string | null): void {
+    this.#enqueueEvent({ event: 'unclean-election-enabled', topic })
+  }
+
+  #onSessionEvent(event: SessionEvent): void {
+    // Nothing is written any more from here on: the next session must not carry on a term of this one.
+    if (event.type === 'expired') this.#resign('the session expired')
+    if (event.type === 'established') this.#enqueueLook()
+  }
+
+  #enqueueLook(): void {
+    void this.#enqueue(() => this.#look())
+  }
+
+  /** A failure outside of any term is logged; the next change of `/controller` or of the session tries again. */
+  async #enqueue(run: () => Promise<void>): Promise<void> {
+    try {
+      await this.#queue.run(run)
+    } catch (error) {
+      if (error instanceof QueueClosed || isCoordinationError(error, 'SESSION_EXPIRED', 'CLOSED')) return
+      this.#logger.error('controller event failed', { error })
+      this.#pauseThenLook()
+    }
+  }
+
+  /** Reads who is controller, watching, and acts on it: resigns, or stands for election. */
+  async #look(): Promise<void> {
+    const { coordination, brokerId, clock } = this.#options
+    const generation = coordination.session?.generation
+    if (this.#isStopped || generation === undefined) return
+    const current = await whileConnected(coordination, generation, () =>
+      readAndWatch(coordination, controllerZnode, controllerZnode.path(), this.#onControllerZnode),
+    )
+    const isOurs = current !== null && current.stat.ephemeralOwner === coordination.session?.id
+    if (this.#office !== null && (!isOurs || this.#office.term.isOver)) this.#resign('it holds /controller no more')
+    if (this.#office !== null || this.#pause !== null || this.#isStopped) return
+    if (current !== null && !isOurs) {
+      this.#logger.debug('controller found', { controllerId: current.value.brokerId })
+      return
+    }
+    const term = await standForElection({ coordination, brokerId, nowMs: () => clock.wallMs() })
+    if (term !== null && !this.#isStopped) await this.#takeOffice(term)
+  }
+
+  async #takeOffice(term: ControllerTerm): Promise<void> {
+    const office = this.#open(term)
+    this.#office = office
+    this.#logger.info('elected controller', { controllerEpoch: term.controllerEpoch })
+    await this.#guard(office, async () => {
+      const topicIdFor = (name: string, topic: TopicAssignment): Promise<string> => this.#giveTopicId(term, name, topic)
+      const event = await takeOver({ term, watches: office.watches, logger: this.#logger, topicIdFor })
+      await this.#decide(office, event)
+      const { brokers, topics } = office.state
+      this.#logger.info('controller is ready', { brokers: [...brokers.keys()], topics: topics.size })
+    })
+  }
+
+  #open(term: ControllerTerm): Office {
+    const { brokerId, interBrokerListener, controlPlaneListener, deleteTopics, connect, timers, requestTimeoutMs } =
+      this.#options
+    const { controllerEpoch } = term
+    const pendingChanges = new Set<string>()
+    const state = new ControllerState({ brokerId, controllerEpoch, interBrokerListener, deleteTopics })
+    const watches = new Watches(term, this.#logger, change => this.#enqueueChange(office, change))
+    const channels = new BrokerChannels({
+      listener: controlPlaneListener ?? interBrokerListener,
+      sender: { brokerId, controllerEpoch },
+      connect,
+      timers,
+      logger: this.#logger,
+      requestTimeoutMs,
+      onEvent: event => this.#enqueueEvent(event, office),
+      onRefused: errorCode => {
+        // A broker has heard of a newer controller: look whether it is true.
+        if (errorCode === ErrorCode.STALE_CONTROLLER_EPOCH) this.#enqueueLook()
+      },
+    })
+    const office: Office = { term, state, channels, watches, pendingChanges }
+    return office
+  }
+
+  #enqueueEvent(event: ControllerEvent, office: Office | null = this.#office): void {
+    if (office === null) return
+    void this.#enqueue(() => this.#guard(office, () => this.#decide(office, event)))
+  }
+
+  #enqueueChange(office: Office, change: Change): void {
+    const subject = subjectOf(change)
+    if (office.pendingChanges.has(subject)) return
+    office.pendingChanges.add(subject)
+    void this.#enqueue(() =>
+      this.#guard(office, async () => {
+        office.pendingChanges.delete(subject)
+        await this.#onChange(office, change)
+      }),
+    )
+  }
+
+  /** Reads what changed, watching it again, and decides. */
+  async #onChange(office: Office, change: Change): Promise<void> {
+    const { watches, state, term } = office
+    switch (change.change) {
+      case 'brokers':
+        return this.#decide(office, { event: 'brokers-changed', brokers: await watches.brokers() })
+      case 'broker': {
+        const broker = await watches.broker(change.brokerId)
+        if (broker !== null) await this.#decide(office, { event: 'broker-modified', broker })
+        return
+      }
+      case 'topics': {
+        const names = new Set(await watches.topicNames())
+        const unknown = [...names].filter(name => !state.topics.has(name))
+        const added = await watches.topics(unknown, (name, topic) => this.#giveTopicId(term, name, topic))
+        return this.#decide(office, { event: 'topics-changed', names, added })
+      }
+      case 'topic': {
+        const topic = await watches.topic(change.topic)
+        if (topic === null) return
+        return this.#decide(office, {
+          event: 'topic-modified',
+          topic: change.topic,
+          partitions: assignmentsOf(topic),
+        })
+      }
+      case 'deletions':
+        return this.#decide(office, { event: 'deletions-changed', topics: await watches.deletions() })
+      case 'log-dir-events': {
+        const { names, brokerIds } = await watches.logDirEvents()
+        if (names.length === 0) return
+        await this.#decide(office, { event: 'log-folders-failed', brokerIds })
+        const parent = logDirEventsZnode.path()
+        return deleteZnodes(
+          term,
+          names.map(name => `${parent}/${name}`),
+        )
+      }
+    }
+  }
+
+  #decide(office: Office, event: ControllerEvent): Promise<void> {
+    const { term, state, channels } = office
+    const { uncleanByDefault } = this.#options
+    return executePlan({ term, state, channels, uncleanByDefault, logger: this.#logger }, plan(state, event))
+  }
+
+  /** Runs one event of a term: not at all when the term is over, and no further once it ends. */
+  async #guard(office: Office, run: () => Promise<void>): Promise<void> {
+    if (office !== this.#office || office.term.isOver) return
+    try {
+      await run()
+    } catch (error) {
+      if (office !== this.#office) return
+      if (error instanceof ControllerMoved) {
+        this.#resign('another controller was elected')
+        this.#enqueueLook()
+        return
+      }
+      // What it knows may be half changed: another controller starts from ZooKeeper alone.
+      this.#logger.error('controller failed: it gives up its office', { error })
+      const { term } = office
+      this.#pauseThenLook()
+      await this.#giveUp(term)
+      this.#resign('it failed')
+    }
+  }
+
+  async #giveUp(term: ControllerTerm): Promise<void> {
+    try {
+      await term.write([{ op: 'delete', path: controllerZnode.path(), version: AnyVersion }])
+    } catch (error) {
+      this.#logger.warn('/controller could not be deleted: it goes with the session', { error })
+    }
+  }
+
+  #pauseThenLook(): void {
+    if (this.#isStopped || this.#pause !== null) return
+    this.#pause = this.#options.timers.after(pauseAfterFailureMs, () => {
+      this.#pause = null
+      this.#enqueueLook()
+    })
+  }
+
+  #resign(why: string): void {
+    const office = this.#office
+    if (office === null) return
+    this.#office = null
+    office.term.end()
+    office.channels.close()
+    this.#logger.info('resigned as controller', { controllerEpoch: office.term.controllerEpoch, why })
+  }
+
+  /** Topics made before KIP-516 have none: it is written down before anybody hears of it. */
+  async #giveTopicId(term: ControllerTerm, name: string, topic: TopicAssignment): Promise<string> {
+    const topicId = randomUuid(this.#options.random)
+    const data = topicZnode.encode({ ...topic, topicId })
+    for (;;) {
+      try {
+        await term.write([{ op: 'set', path: topicZnode.path(name), data, version: AnyVersion }])
+        return topicId
+      } catch (error) {
+        if (isCoordinationError(error, 'NO_NODE')) return topicId
+        if (!isCoordinationError(error, 'NOT_CONNECTED', 'UNKNOWN_OUTCOME')) throw error
+      }
+    }
+  }
+}
+
+const refusal = (errorCode: number): ProducerIdsAnswer => ({ errorCode, firstProducerId: 0, count: 0 })

@@ -1,0 +1,163 @@
+import type { Logger } from '@millrace/runtime/logger'
+import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordination'
+import type { Operation } from '@millrace/zookeeper/coordination'
+import { isBeingReassigned } from '../core/controller/leadership.ts'
+import type { Leadership } from '../core/controller/leadership.ts'
+import type { Write, WriteOutcome } from '../core/controller/plan-step.ts'
+import {
+  configZnode,
+  deleteTopicZnode,
+  partitionStateZnode,
+  topicPartitionsZnode,
+  topicPartitionZnode,
+  topicZnode,
+} from '../metadata/znodes.ts'
+import type { ControllerTerm } from './controller-term.ts'
+import { deleteTree } from './delete-tree.ts'
+import { inFlight } from './in-flight.ts'
+import { stateOf } from './read-leadership.ts'
+
+type CreateState = Extract<Write, { write: 'create-state' }>
+type UpdateState = Extract<Write, { write: 'update-state' }>
+type UpdateAssignment = Extract<Write, { write: 'update-assignment' }>
+
+/** Carries out the writes of one step, side by side. Each is one fenced transaction, or several for a whole topic. */
+export class WriteExecutor {
+  readonly #term: ControllerTerm
+  readonly #logger: Logger
+
+  constructor(term: ControllerTerm, logger: Logger) {
+    this.#term = term
+    this.#logger = logger
+  }
+
+  async run(writes: readonly Write[]): Promise<WriteOutcome[]> {
+    const fresh = new Set(writes.filter(write => write.write === 'create-state').map(({ topic }) => topic))
+    await inFlight([...fresh], topic => this.#createParent(topic))
+    return await inFlight(writes, write => this.#apply(write))
+  }
+
+  #apply(write: Write): Promise<WriteOutcome> {
+    switch (write.write) {
+      case 'create-state':
+        return this.#createState(write)
+      case 'update-state':
+        return this.#updateState(write)
+      case 'update-assignment':
+        return this.#updateAssignment(write)
+      case 'delete-topic':
+        return this.#deleteTopic(write.topic)
+      case 'delete-marker':
+        return this.#deleteMarker(write.topic)
+    }
+  }
+
+  /** Whether it worked shows in what follows: a topic that is gone makes its states conflict. */
+  async #createParent(topic: string): Promise<void> {
+    const path = topicPartitionsZnode.path(topic)
+    await this.#decide([{ op: 'create', path, data: null }], async () =>
+      (await this.#exists(path)) ? 'done' : 'again',
+    )
+  }
+
+  async #createState(write: CreateState): Promise<WriteOutcome> {
+    const { topic, partition, leadership } = write
+    const parent: Operation = { op: 'create', path: topicPartitionZnode.path(topic, partition), data: null }
+    const state: Operation = {
+      op: 'create',
+      path: partitionStateZnode.path(topic, partition),
+      data: partitionStateZnode.encode(stateOf(leadership)),
+    }
+    const readBack = (): Promise<'done' | 'again' | 'conflict'> => this.#readBack(write, leadership)
+    const outcome = await this.#decide([parent, state], readBack)
+    if (outcome !== 'conflict' || (await this.#exists(state.path))) return outcome
+    // The folder of the partition was there without a state: a controller stopped between the two.
+    return (await this.#exists(parent.path)) ? await this.#decide([state], readBack) : 'conflict'
+  }
+
+  #updateState(write: UpdateState): Promise<WriteOutcome> {
+    const { topic, partition, leadership, expectedEpoch } = write
+    const set: Operation = {
+      op: 'set',
+      path: partitionStateZnode.path(topic, partition),
+      data: partitionStateZnode.encode(stateOf(leadership)),
+      version: expectedEpoch,
+    }
+    return this.#decide([set], () => this.#readBack(write, leadership))
+  }
+
+  #updateAssignment({ topic, topicId, partitions }: UpdateAssignment): Promise<WriteOutcome> {
+    const moving = [...partitions].filter(([, assignment]) => isBeingReassigned(assignment))
+    const value = {
+      topicId,
+      partitions: new Map([...partitions].map(([partition, { replicas }]) => [partition, replicas])),
+      addingReplicas: new Map(moving.map(([partition, { addingReplicas }]) => [partition, addingReplicas])),
+      removingReplicas: new Map(moving.map(([partition, { removingReplicas }]) => [partition, removingReplicas])),
+    }
+    const set: Operation = {
+      op: 'set',
+      path: topicZnode.path(topic),
+      data: topicZnode.encode(value),
+      version: AnyVersion,
+    }
+    // Written once or twice, it says the same.
+    return this.#decide([set], () => Promise.resolve('again'))
+  }
+
+  async #deleteTopic(topic: string): Promise<WriteOutcome> {
+    await deleteTree(this.#term, topicZnode.path(topic))
+    await deleteTree(this.#term, configZnode.path(`topics/${topic}`))
+    return await this.#deleteMarker(topic)
+  }
+
+  async #deleteMarker(topic: string): Promise<WriteOutcome> {
+    await deleteTree(this.#term, deleteTopicZnode.path(topic))
+    return 'done'
+  }
+
+  /**
+   * One transaction. What is refused by the state of the tree is a conflict; where the answer was lost, `readBack` tells
+   * whether it had been applied.
+   */
+  async #decide(
+    operations: readonly Operation[],
+    readBack: () => Promise<'done' | 'again' | 'conflict'>,
+  ): Promise<WriteOutcome> {
+    for (;;) {
+      try {
+        await this.#term.write(operations)
+        return 'done'
+      } catch (error) {
+        if (isCoordinationError(error, 'NODE_EXISTS', 'BAD_VERSION', 'NO_NODE')) {
+          this.#logger.debug('write refused', { path: error.path, code: error.code })
+          return 'conflict'
+        }
+        if (isCoordinationError(error, 'NOT_CONNECTED')) continue
+        if (!isCoordinationError(error, 'UNKNOWN_OUTCOME')) throw error
+        const found = await readBack()
+        if (found !== 'again') return found
+      }
+    }
+  }
+
+  /** Applied when the znode holds exactly what was to be written, at the version it would have. */
+  async #readBack(
+    { topic, partition }: { readonly topic: string; readonly partition: number },
+    wanted: Leadership,
+  ): Promise<'done' | 'again' | 'conflict'> {
+    const path = partitionStateZnode.path(topic, partition)
+    const expected = partitionStateZnode.encode(stateOf(wanted))
+    try {
+      const { data, stat } = await this.#term.read(coordination => coordination.get(path))
+      if (stat.version === wanted.partitionEpoch && data.equals(expected)) return 'done'
+      return stat.version === wanted.partitionEpoch - 1 ? 'again' : 'conflict'
+    } catch (error) {
+      if (!isCoordinationError(error, 'NO_NODE')) throw error
+      return wanted.partitionEpoch === 0 ? 'again' : 'conflict'
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    return (await this.#term.read(coordination => coordination.exists(path))) !== null
+  }
+}
