@@ -140,23 +140,6 @@ export async function createRecursive(
   }
 }
 
-/** The znode and everything below it, the deepest first; nothing to do is fine. With a fence each deletion is fenced. */
-export async function deleteRecursive(
-  coordination: Coordination,
-  path: string,
-  fence?: ControllerFence,
-): Promise<void> {
-  for (const child of await childrenOf(coordination, path)) {
-    await deleteRecursive(coordination, `${path}/${child}`, fence)
-  }
-  try {
-    if (fence === undefined) await coordination.delete(path, AnyVersion)
-    else await fencedMulti(coordination, fence, [{ op: 'delete', path, version: AnyVersion }])
-  } catch (error) {
-    if (!isCoordinationError(error, 'NO_NODE')) throw error
-  }
-}
-
 /**
  * Compare and set: reads, asks `change` for the new value, writes it if nobody wrote in between, else begins again.
  * Answers what is stored now. `change` answers undefined to leave it as it is; `current` is null for a znode without data.

@@ -1,4 +1,5 @@
-import type { BrokerSettings } from './broker-settings.ts'
+import { isBrokerSetting, type BrokerSettings } from './broker-settings.ts'
+import type { SettingRow } from './setting.ts'
 import type { TopicOverrides } from './topic-overrides.ts'
 
 /*
@@ -70,3 +71,24 @@ export function parseConnectionOverrides(text: string): Map<string, number> | nu
   }
   return overrides
 }
+
+/** What a topic that says nothing of its own gets, as Kafka prints it. */
+export function topicDefaultText(name: string, row: SettingRow, settings: Pick<BrokerSettings, 'text'>): string | null {
+  const text = (setting: string): string | null => (isBrokerSetting(setting) ? settings.text(setting) : null)
+  const [finest = '', ...coarser] = row.brokerSynonyms ?? []
+  const given = text(finest)
+  if (name === 'retention.ms' && given !== null && given.startsWith('-')) return '-1'
+  if (given !== null) return isUnset(name, given) ? text('log.message.timestamp.difference.max.ms') : given
+  for (const setting of coarser) {
+    const value = text(setting)
+    if (value === null) continue
+    return setting.endsWith('.ms') ? value : String(Math.max(Number(value) * unitMs(setting), -1))
+  }
+  return row.default
+}
+
+const unitMs = (setting: string): number => (setting.endsWith('.minutes') ? minuteMs : hourMs)
+
+/** The two bounds of a timestamp, where the older setting for both speaks. */
+const isUnset = (name: string, text: string): boolean =>
+  /^message\.timestamp\.(before|after)\.max\.ms$/.test(name) && text === '9223372036854775807'

@@ -1,12 +1,6 @@
 import type { Logger } from '@millrace/runtime/logger'
 import type { BrokerSettingName, BrokerSettings, BrokerSettingValues } from './broker-settings.ts'
-import {
-  changedSettings,
-  InvalidDynamicConfig,
-  storedValueProblem,
-  validateDynamicConfig,
-  validateTransition,
-} from './dynamic.ts'
+import { changedSettings, storedValueProblem, validateDynamicConfig, validateTransition } from './dynamic.ts'
 import { SettingsSnapshot } from './snapshot.ts'
 
 type Values = ReadonlyMap<string, string>
@@ -84,14 +78,6 @@ export class LiveBrokerSettings implements BrokerSettings {
 
   #apply(perBroker: Values, clusterDefault: Values): void {
     const next = this.#merge(perBroker, clusterDefault)
-    try {
-      validateTransition(this.#current, next)
-    } catch (error) {
-      // Stored by somebody with other rules: the values that this broker has stay in force.
-      if (!(error instanceof InvalidDynamicConfig)) throw error
-      this.#logger.error('stored broker configs ignored', { problem: error.message })
-      return
-    }
     const changed = changedSettings(this.#current, next)
     this.#perBroker = perBroker
     this.#clusterDefault = clusterDefault

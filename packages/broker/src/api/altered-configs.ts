@@ -1,0 +1,99 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { AlterConfigsResourceResponse as Response } from '@millrace/protocol/messages/33-alter-configs'
+import { brokerEntity, topicEntity, type ConfigStore, type ConfigValues } from '../metadata/config-store.ts'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import type { LiveBrokerSettings } from '../settings/overrides.ts'
+import { validateTopicOverrides } from '../settings/topic-overrides.ts'
+import { errorAnswer, requireThisBroker, ResourceRefused, ResourceType, resourceTypeName } from './config-resource.ts'
+
+/** What both requests that change configs need. */
+export interface AlterConfigsServices {
+  readonly settings: Pick<LiveBrokerSettings, 'brokerId' | 'validate'>
+  readonly metadata: Pick<MetadataCache, 'hasTopic'>
+  readonly configStore: Pick<ConfigStore, 'read' | 'write'>
+}
+
+export interface ConfigResource<Change> {
+  readonly resourceType: number
+  readonly resourceName: string
+  readonly configs: readonly Change[]
+}
+
+/** How one of the requests makes new values of those that are stored; `read` asks for those. */
+export type NewValues<Change> = (
+  resource: ConfigResource<Change>,
+  read: () => Promise<ConfigValues>,
+) => Promise<ConfigValues>
+
+/**
+ * Changes the configs of each resource by itself: what is refused for one does not keep another from changing. With
+ * `validateOnly` nothing is written. Answers in the order of the request.
+ */
+export async function alterConfigs<Change extends { readonly name: string }>(
+  request: { readonly resources: readonly ConfigResource<Change>[]; readonly validateOnly: boolean },
+  services: AlterConfigsServices,
+  newValues: NewValues<Change>,
+): Promise<Response[]> {
+  const keyOf = (resource: ConfigResource<Change>): string => `${resource.resourceType}:${resource.resourceName}`
+  const counts = Map.groupBy(request.resources, keyOf)
+  const responses: Response[] = []
+  // One after another: every one is a read and a write, and the last writer of an entity wins.
+  for (const resource of request.resources) {
+    const { resourceType, resourceName } = resource
+    try {
+      if ((counts.get(keyOf(resource))?.length ?? 0) > 1) refuse('Each resource must appear at most once.')
+      const names = resource.configs.map(config => config.name)
+      if (new Set(names).size !== names.length) refuse('Error due to duplicate config keys')
+      await alterOne(resource, request.validateOnly, services, newValues)
+      responses.push({ errorCode: ErrorCode.NONE, errorMessage: null, resourceType, resourceName })
+    } catch (error) {
+      const answer = errorAnswer(error)
+      if (answer === undefined) throw error
+      responses.push({ ...answer, resourceType, resourceName })
+    }
+  }
+  return responses
+}
+
+async function alterOne<Change>(
+  resource: ConfigResource<Change>,
+  validateOnly: boolean,
+  { settings, metadata, configStore }: AlterConfigsServices,
+  newValues: NewValues<Change>,
+): Promise<void> {
+  const { resourceType, resourceName: name } = resource
+  let entity: string
+  let validate: (values: ConfigValues) => void
+  switch (resourceType) {
+    case ResourceType.topic:
+      if (name === '') refuse('Default topic resources are not allowed.')
+      if (!metadata.hasTopic(name)) {
+        throw new ResourceRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${name}' does not exist.`)
+      }
+      entity = topicEntity(name)
+      validate = validateTopicOverrides
+      break
+    case ResourceType.broker:
+      if (name !== '') requireThisBroker(name, settings.brokerId)
+      entity = brokerEntity(name === '' ? null : settings.brokerId)
+      validate = values => settings.validate(values, name !== '')
+      break
+    case ResourceType.brokerLogger:
+      return refuse('Millrace has no loggers that can be set one by one')
+    default:
+      return refuse(
+        `AlterConfigs is only supported for topics and brokers, but resource type is ${resourceTypeName(resourceType)}`,
+      )
+  }
+  const values = await newValues(resource, () => configStore.read(entity))
+  validate(values)
+  if (!validateOnly) await configStore.write(entity, values)
+}
+
+export function refuse(message: string): never {
+  throw new ResourceRefused(ErrorCode.INVALID_REQUEST, message)
+}
+
+export function refuseNulls(names: readonly string[]): void {
+  if (names.length > 0) refuse(`Null value not supported for : ${names.join(', ')}`)
+}
