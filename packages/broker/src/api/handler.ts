@@ -20,7 +20,10 @@ export interface RequestContext {
   answer(answer: Answer): void
   /** Runs once, when the answer was handed to the operating system or will never be: release pooled buffers here. */
   onAnswered(run: () => void): void
-  /** Runs when the connection ends before the answer: nobody waits any more. Not called once answered. */
+  /**
+   * Runs when the connection ends before the answer: nobody waits any more. Not called once answered. The request still has
+   * to be answered, with whatever: that gives its bytes back.
+   */
   onAbandoned(run: () => void): void
 }
 

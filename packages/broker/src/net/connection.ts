@@ -91,10 +91,11 @@ export class Connection implements FrameReceiver, RequestOrigin {
     this.resume(Pause.notStarted)
   }
 
-  /** Starts no further request; ends once what was started is answered. */
+  /** Starts no further request; ends once what was started is answered. Fetches that only wait for news do not wait for it. */
   drain(): void {
     this.isDraining = true
     this.pause(Pause.notStarted)
+    for (const request of this.order.unanswered()) request.abandon()
     if (this.order.size === 0) this.close()
   }
 
@@ -112,6 +113,8 @@ export class Connection implements FrameReceiver, RequestOrigin {
   onFrame(frame: Frame): void {
     if (this.isClosing || this.isDraining) return
     this.lastActiveMs = this.clock.monotonicMs()
+    // A pause that was asked for before the transport began to read does not hold: say it again.
+    if (this.pauses !== 0) this.transport.pause()
     const { buffer, start, end } = frame
     const route = this.dispatcher.route(buffer, start, end)
     if (this.waiting.length > 0 || !this.mayStart(route.isPipelined)) {

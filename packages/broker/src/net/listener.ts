@@ -78,6 +78,7 @@ export class RequestServer {
   private readonly logger: Logger
   private readonly requestMemory: ByteBudget
   private readonly listeners: Listener[] = []
+  private bound: readonly BoundListener[] = []
   private readonly connections = new Map<Connection, ConnectionPlace>()
   private readonly countByIp = new Map<string, number>()
   private readonly admission: ConnectionRate
@@ -105,6 +106,11 @@ export class RequestServer {
     return this.requestMemory.usedBytes
   }
 
+  /** Empty before `bind`. */
+  get boundListeners(): readonly BoundListener[] {
+    return this.bound
+  }
+
   /** Opens every listener, in order. Throws BindFailed; then none stays open. */
   async bind(): Promise<BoundListener[]> {
     const bound: BoundListener[] = []
@@ -118,6 +124,7 @@ export class RequestServer {
         throw new BindFailed(address, error)
       }
     }
+    this.bound = bound
     this.watchIdleness()
     return bound
   }
@@ -206,19 +213,21 @@ export class RequestServer {
     const perIpMax = limits.connectionsPerIpOverrides.get(address) ?? limits.connectionsPerIpMax
     if ((this.countByIp.get(address) ?? 0) >= perIpMax) return `more than ${perIpMax} connections from this address`
     if (this.connections.size < limits.connectionsMax) return null
-    // Brokers must reach each other, whatever clients do: somebody else's idlest connection makes room.
-    if (listener === interBrokerListener && this.closeIdlestOutside(interBrokerListener)) return null
-    return `more than ${limits.connectionsMax} connections`
+    // Brokers must reach each other, whatever clients do: the idlest connection of another listener makes room.
+    if (listener !== interBrokerListener || this.options.listeners.length === 1) {
+      return `more than ${limits.connectionsMax} connections`
+    }
+    this.closeIdlestOutside(listener)
+    return null
   }
 
-  private closeIdlestOutside(listener: string): boolean {
+  private closeIdlestOutside(listener: string): void {
     let idlest: Connection | null = null
     for (const [connection, place] of this.connections) {
       if (place.listener === listener) continue
       if (idlest === null || connection.lastActiveMs < idlest.lastActiveMs) idlest = connection
     }
     idlest?.destroy()
-    return idlest !== null || this.options.listeners.every(({ name }) => name === listener) === false
   }
 
   private forget(connection: Connection): void {

@@ -39,6 +39,11 @@ export class ResponseOrder {
     return request
   }
 
+  /** Those without an answer, oldest first. */
+  unanswered(): Request[] {
+    return this.requests.slice(this.first).filter(({ result }) => result === null)
+  }
+
   /** All of them, oldest first; none is left. */
   takeAll(): Request[] {
     const all = this.requests.slice(this.first)
