@@ -5,13 +5,13 @@ export type Crc32c = (buffer: Uint8Array, start: number, end: number) => number
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
-  init(): void
-  input(): number
-  chunkSize(): number
-  whole(size: number): number
-  begin(): void
-  fold(): void
-  finish(size: number): number
+  readonly init: () => void
+  readonly input: () => number
+  readonly chunkSize: () => number
+  readonly whole: (size: number) => number
+  readonly begin: () => void
+  readonly fold: () => void
+  readonly finish: (size: number) => number
 }
 
 /** What this file needs of the global that @types/node does not declare. */
@@ -26,19 +26,19 @@ const COPY_BYTES_BELOW = 48
 
 /**
  * The WebAssembly implementation, or null where the machine has no WebAssembly or no SIMD in it. Compiling takes about a millisecond.
- * The module's memory (160 KiB) is scratch for one call at a time, which is what one thread makes.
+ * The module's memory (128 KiB) is scratch for one call at a time, which is what one thread makes.
  */
 export function wasmCrc32c(): Crc32c | null {
   const webAssembly = (globalThis as { WebAssembly?: WebAssemblyGlobal }).WebAssembly
   if (webAssembly === undefined) return null
   const bytes = Buffer.from(crc32cModule, 'base64')
   if (!webAssembly.validate(bytes)) return null
-  const { memory, ...wasm } = { ...(new webAssembly.Instance(new webAssembly.Module(bytes)).exports as Exports) }
-  wasm.init()
-  const scratch = new Uint8Array(memory.buffer)
-  const input = wasm.input()
-  const chunkSize = wasm.chunkSize()
-  const { whole, begin, fold, finish } = wasm
+  const exports = new webAssembly.Instance(new webAssembly.Module(bytes)).exports as Exports
+  const { whole, begin, fold, finish } = exports
+  exports.init()
+  const scratch = new Uint8Array(exports.memory.buffer)
+  const input = exports.input()
+  const chunkSize = exports.chunkSize()
 
   return (buffer, start, end) => {
     const size = end - start

@@ -10,7 +10,6 @@ import {
   exactBaseTimestampAt,
   exactMaxTimestampAt,
   isLogAppendTimeAt,
-  maxTimestampAt,
   recordCountAt,
 } from './record-batch.ts'
 import { narrowed, varint, varintAt, varlongAt } from './varint.ts'
@@ -82,18 +81,13 @@ export function walkRecords(
   const start = payload === null ? position + BATCH_HEADER_SIZE : 0
   const end = payload === null ? position + batchSizeAt(batch, position) : payload.length
   const count = recordCountAt(batch, position)
-  const isLogAppendTime = isLogAppendTimeAt(batch, position)
-  const baseTimestamp = isLogAppendTime ? maxTimestampAt(batch, position) : baseTimestampAt(batch, position)
-  const isBaseSafe = Number.isSafeInteger(baseTimestamp)
   const { keyRequired } = rules
-  const earliest = rules.timestamps?.earliest ?? -Infinity
-  const latest = rules.timestamps?.latest ?? Infinity
-  const rejectsWithoutWindow = isLogAppendTime && rules !== noRules
-  const hasWindow = rules.timestamps !== null
+  const limits = deltaLimits(batch, position, rules)
+  const { leastDelta, mostDelta } = limits
 
   let isSequential = true
-  let maxTimestamp: number | bigint = NO_TIMESTAMP
-  let maxNumber = NO_TIMESTAMP
+  let isWide = limits.isWide
+  let maxDelta = limits.noTimestampDelta
   let maxTimestampIndex = -1
   let maxTimestampOffsetDelta = -1
   let rejectedCount = 0
@@ -125,7 +119,7 @@ export function walkRecords(
 
     // The body has at least six bytes: the first reads need no check. A read past `stop` is noticed by the comparison at the end.
     p++
-    let delta: number | bigint
+    let delta: number
     raw = bytes[p]!
     if (raw < 0x80) {
       delta = (raw >>> 1) ^ -(raw & 1)
@@ -135,9 +129,11 @@ export function walkRecords(
       delta = (raw >>> 1) ^ -(raw & 1)
       p += 2
     } else {
-      delta = varlongAt(bytes, p, stop)
+      const exact = varlongAt(bytes, p, stop)
       p = varint.end
       if (p < 0) throw malformed(batch, position, index, 'its timestamp delta is no varlong')
+      if (typeof exact === 'bigint') isWide = true
+      delta = Number(exact)
     }
     if (p >= stop) throw malformed(batch, position, index, 'it ends before its offset delta')
     let offsetDelta: number
@@ -191,42 +187,108 @@ export function walkRecords(
     if (p !== stop) throw malformed(batch, position, index, `its fields take ${p - stop + size} bytes of ${size}`)
 
     if (offsetDelta !== index) isSequential = false
-    let timestamp: number
-    let exact: number | bigint
-    if (isBaseSafe && typeof delta === 'number') {
-      timestamp = exact = isLogAppendTime ? baseTimestamp : baseTimestamp + delta
-      if (timestamp > Number.MAX_SAFE_INTEGER || timestamp < Number.MIN_SAFE_INTEGER)
-        exact = exactTimestamp(batch, position, delta)
-    } else {
-      exact = exactTimestamp(batch, position, delta)
-      timestamp = Number(exact)
-    }
-    if (timestamp > maxNumber || (typeof exact === 'bigint' && exact > maxTimestamp)) {
-      maxNumber = timestamp
-      maxTimestamp = exact
+    if (delta > maxDelta) {
+      maxDelta = delta
       maxTimestampIndex = index
       maxTimestampOffsetDelta = offsetDelta
     }
-    let reason: RejectionReason
-    if (keyRequired && keyLength < 0) reason = 'null key'
-    else if (hasWindow && timestamp !== NO_TIMESTAMP) {
-      if (timestamp >= earliest && timestamp <= latest) continue
-      reason = 'timestamp'
-    } else if (rejectsWithoutWindow) reason = 'timestamp'
-    else continue
-    if (rejectedCount++ < MAX_LISTED_REJECTIONS) rejected.push({ index, offsetDelta, timestamp: exact, reason })
+    if (delta < leastDelta || delta > mostDelta || (keyRequired && keyLength < 0)) {
+      const reason = rejectionReason(keyRequired && keyLength < 0, delta, limits)
+      if (reason !== null && rejectedCount++ < MAX_LISTED_REJECTIONS) {
+        rejected.push({ index, offsetDelta, timestamp: limits.baseTimestamp + delta, reason })
+      }
+    }
   }
   if (p !== end) throw malformed(batch, position, index, `${end - p} bytes after the last of ${count} records`)
-  return {
+
+  const walked: WalkedRecords = {
     count,
     payloadSize: end - start,
     isSequential,
-    maxTimestamp,
+    maxTimestamp: maxTimestampIndex < 0 ? NO_TIMESTAMP : limits.baseTimestamp + maxDelta,
     maxTimestampIndex,
     maxTimestampOffsetDelta,
     rejectedCount,
     rejected,
   }
+  if (isWide || isLogAppendTimeAt(batch, position) || !Number.isSafeInteger(walked.maxTimestamp)) {
+    return { ...walked, ...exactTimestamps(batch, position, bytes.subarray(start, end), rules) }
+  }
+  return walked
+}
+
+interface DeltaLimits {
+  readonly baseTimestamp: number
+  /** Deltas that the rules admit; the infinite ones where all do, or where `exactTimestamps` decides. */
+  readonly leastDelta: number
+  readonly mostDelta: number
+  /** The delta that makes timestamp -1. */
+  readonly noTimestampDelta: number
+  /** Timestamps may not fit a number: the records have to be looked at again, exactly. */
+  readonly isWide: boolean
+}
+
+/** The rules in terms of deltas, so that the walk compares small numbers. */
+function deltaLimits(batch: Uint8Array, position: number, rules: RecordRules): DeltaLimits {
+  const baseTimestamp = baseTimestampAt(batch, position)
+  const isWide = !Number.isSafeInteger(baseTimestamp)
+  const hasWindow = rules.timestamps !== null && !isWide && !isLogAppendTimeAt(batch, position)
+  return {
+    baseTimestamp,
+    leastDelta: hasWindow ? rules.timestamps.earliest - baseTimestamp : -Infinity,
+    mostDelta: hasWindow ? rules.timestamps.latest - baseTimestamp : Infinity,
+    noTimestampDelta: NO_TIMESTAMP - baseTimestamp,
+    isWide,
+  }
+}
+
+function rejectionReason(isNullKey: boolean, delta: number, limits: DeltaLimits): RejectionReason | null {
+  if (isNullKey) return 'null key'
+  return delta === limits.noTimestampDelta ? null : 'timestamp'
+}
+
+/**
+ * What the walk cannot say quickly: batches with LogAppendTime, and timestamps that a number cannot hold. A second pass over records that are
+ * known to be well-formed, with bigints where needed.
+ */
+function exactTimestamps(
+  batch: Uint8Array,
+  position: number,
+  payload: Uint8Array,
+  rules: RecordRules,
+): Pick<
+  WalkedRecords,
+  'maxTimestamp' | 'maxTimestampIndex' | 'maxTimestampOffsetDelta' | 'rejectedCount' | 'rejected'
+> {
+  const isLogAppendTime = isLogAppendTimeAt(batch, position)
+  const mayClaimLogAppendTime = rules === noRules
+  let maxTimestamp: number | bigint = NO_TIMESTAMP
+  let maxTimestampIndex = -1
+  let maxTimestampOffsetDelta = -1
+  let rejectedCount = 0
+  const rejected: RejectedRecord[] = []
+  let index = 0
+  for (let p = 0; p < payload.length; index++) {
+    const size = varintAt(payload, p, payload.length)
+    const stop = varint.end + size
+    const timestamp = exactTimestamp(batch, position, varlongAt(payload, varint.end + 1, stop))
+    const offsetDelta = varintAt(payload, varint.end, stop)
+    const isNullKey = varintAt(payload, varint.end, stop) < 0
+    p = stop
+    if (timestamp > maxTimestamp) {
+      maxTimestamp = timestamp
+      maxTimestampIndex = index
+      maxTimestampOffsetDelta = offsetDelta
+    }
+    const hasWindow = rules.timestamps !== null && timestamp !== NO_TIMESTAMP
+    const isTimely = hasWindow
+      ? timestamp >= rules.timestamps.earliest && timestamp <= rules.timestamps.latest
+      : !isLogAppendTime || mayClaimLogAppendTime
+    if (isTimely && !(rules.keyRequired && isNullKey)) continue
+    const reason = rules.keyRequired && isNullKey ? 'null key' : 'timestamp'
+    if (rejectedCount++ < MAX_LISTED_REJECTIONS) rejected.push({ index, offsetDelta, timestamp, reason })
+  }
+  return { maxTimestamp, maxTimestampIndex, maxTimestampOffsetDelta, rejectedCount, rejected }
 }
 
 /** Position after the headers at `position`, -1 if they do not fit before `stop`. */

@@ -7,14 +7,26 @@ export const varint = { end: 0 }
 const MAX_VARINT_BYTES = 5
 const MAX_VARLONG_BYTES = 10
 
-/** A signed 32-bit value. */
+/** A signed 32-bit value. Small enough to be inlined: one and two bytes are nearly all there is. */
 export function varintAt(buffer: Uint8Array, position: number, limit: number): number {
+  if (position < limit) {
+    const first = buffer[position]!
+    if (first < 0x80) {
+      varint.end = position + 1
+      return (first >>> 1) ^ -(first & 1)
+    }
+  }
+  return longVarintAt(buffer, position, limit)
+}
+
+function longVarintAt(buffer: Uint8Array, position: number, limit: number): number {
   let raw = 0
-  for (let i = 0; i < MAX_VARINT_BYTES && position + i < limit; i++) {
-    const byte = buffer[position + i]!
-    raw |= (byte & 0x7f) << (7 * i)
+  const stop = Math.min(limit, position + MAX_VARINT_BYTES)
+  for (let p = position, shift = 0; p < stop; p++, shift += 7) {
+    const byte = buffer[p]!
+    raw |= (byte & 0x7f) << shift
     if (byte < 0x80) {
-      varint.end = position + i + 1
+      varint.end = p + 1
       return (raw >>> 1) ^ -(raw & 1)
     }
   }
@@ -24,6 +36,17 @@ export function varintAt(buffer: Uint8Array, position: number, limit: number): n
 
 /** A signed 64-bit value: a number when it is a safe integer, else a bigint. */
 export function varlongAt(buffer: Uint8Array, position: number, limit: number): number | bigint {
+  if (position < limit) {
+    const first = buffer[position]!
+    if (first < 0x80) {
+      varint.end = position + 1
+      return (first >>> 1) ^ -(first & 1)
+    }
+  }
+  return longVarlongAt(buffer, position, limit)
+}
+
+function longVarlongAt(buffer: Uint8Array, position: number, limit: number): number | bigint {
   let low = 0
   for (let i = 0; i < 4 && position + i < limit; i++) {
     const byte = buffer[position + i]!
@@ -40,7 +63,7 @@ export function varlongAt(buffer: Uint8Array, position: number, limit: number): 
     raw += (byte & 0x7f) * 2 ** (7 * i)
     if (byte < 0x80) {
       varint.end = position + i + 1
-      return (raw & 1) === 0 ? raw / 2 : -(raw + 1) / 2
+      return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2
     }
   }
   return wideVarlongAt(buffer, position, limit)
@@ -86,13 +109,25 @@ export function sizeOfVarlong(value: number | bigint): number {
 
 /** Writes a signed 32-bit value; answers the position after it. */
 export function putVarint(buffer: Uint8Array, position: number, value: number): number {
-  let raw = ((value << 1) ^ (value >> 31)) >>> 0
-  while (raw > 0x7f) {
-    buffer[position++] = (raw & 0x7f) | 0x80
-    raw >>>= 7
+  const raw = ((value << 1) ^ (value >> 31)) >>> 0
+  if (raw < 0x80) {
+    buffer[position] = raw
+    return position + 1
   }
-  buffer[position++] = raw
-  return position
+  if (raw < 0x4000) {
+    buffer[position] = raw | 0x80
+    buffer[position + 1] = raw >>> 7
+    return position + 2
+  }
+  return putLongVarint(buffer, position, raw)
+}
+
+function putLongVarint(buffer: Uint8Array, position: number, value: number): number {
+  let raw = value
+  let at = position
+  for (; raw > 0x7f; raw >>>= 7) buffer[at++] = raw | 0x80
+  buffer[at++] = raw
+  return at
 }
 
 /** Writes a signed 64-bit value; answers the position after it. A number must be a safe integer. */
