@@ -141,7 +141,7 @@ export class DataTree {
     return { data: Buffer.from(znode.data), stat: statOf(znode) }
   }
 
-  /** Asks for permission to read what is there, as servers do since 3.8.3 (ZOOKEEPER-2590). */
+  /** Asks for permission to read what is there, as ZooKeeper 3.8.4 does (ZOOKEEPER-2590). */
   exists(path: string, identities: readonly Identity[]): Stat | null {
     return this.#znodes.has(path) ? statOf(this.#readable(path, identities, Permission.read)) : null
   }

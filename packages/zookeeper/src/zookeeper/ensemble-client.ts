@@ -1,5 +1,5 @@
 import type { Logger } from '@millrace/runtime/logger'
-import type { Timer, World } from '@millrace/runtime/ports'
+import type { World } from '@millrace/runtime/ports'
 import { CoordinationError, CreateMode, openAcl } from '../coordination.ts'
 import type {
   Acl,
