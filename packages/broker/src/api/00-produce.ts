@@ -41,7 +41,8 @@ export default {
   versions: [0, 11],
   flexibleSince: produceRequest.flexibleSince,
   servedFrom: 3,
-  retainFrom: 0,
+  // The log takes the bytes over, or writes them, inside append.
+  retainFrom: Infinity,
   isPipelined: true,
   run(body, context, services) {
     const request = codec(produceRequest, context.apiVersion).decode(body)

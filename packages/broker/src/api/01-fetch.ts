@@ -110,7 +110,9 @@ class FetchOperation {
     this.maxWaitMs = request.maxWaitMs
     const replicaId = replicaIdOf(request, context.apiVersion)
     const isFollower = replicaId >= 0
-    const maxBytes = isFollower ? request.maxBytes : Math.min(request.maxBytes, services.settings.get('fetch.max.bytes'))
+    const maxBytes = isFollower
+      ? request.maxBytes
+      : Math.min(request.maxBytes, services.settings.get('fetch.max.bytes'))
     this.minBytes = Math.min(request.minBytes, maxBytes)
     this.terms = {
       replicaId,
@@ -154,7 +156,7 @@ class FetchOperation {
     if (this.maxWaitMs <= 0 || this.fetches.length === 0) return true
     let bytes = 0
     for (const fetch of this.fetches) {
-      if (fetch.errorCode !== ErrorCode.NONE || fetch.isDiverging) return true
+      if (fetch.errorCode !== ErrorCode.NONE || fetch.isDiverging || fetch.hasMore) return true
       bytes += fetch.recordsSize
     }
     return bytes >= this.minBytes

@@ -53,7 +53,12 @@ export default defineHandler(
       if (duplicates.has(`${topic}/${partitionIndex}`)) return row(partitionIndex, ErrorCode.INVALID_REQUEST)
       const partition = partitions.get(topic, partitionIndex, currentLeaderEpoch, replicaId !== debuggerId)
       if (typeof partition === 'number') return row(partitionIndex, partition)
-      return apiVersion === 0 ? legacyOffsets(partition, asked, question) : offsetAt(partition, asked, question)
+      try {
+        return apiVersion === 0 ? legacyOffsets(partition, asked, question) : offsetAt(partition, asked, question)
+      } catch (error) {
+        if (!partition.log.isOffline) throw error
+        return row(partitionIndex, ErrorCode.KAFKA_STORAGE_ERROR)
+      }
     }
     return {
       throttleTimeMs: 0,
@@ -97,8 +102,8 @@ function offsetAt(partition: Partition, asked: ListOffsetsPartition, question: Q
   )
   if (timestamp === Mark.latest) return isUncertain ? uncertain : found(endOffset, partition.leaderEpoch)
   const record =
-    timestamp === Mark.maxTimestamp ? log.offsetOfMaxTimestamp(endOffset) : log.offsetForTimestamp(timestamp, endOffset)
-  if (record !== null) return found(record.offset, record.leaderEpoch, record.timestamp)
+    timestamp === Mark.maxTimestamp ? log.offsetOfMaxTimestamp() : log.offsetForTimestamp(timestamp, endOffset)
+  if (record !== null && record.offset < endOffset) return found(record.offset, record.leaderEpoch, record.timestamp)
   return isUncertain ? uncertain : row(partitionIndex, ErrorCode.NONE)
 }
 

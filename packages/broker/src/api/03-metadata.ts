@@ -94,7 +94,8 @@ function topicsAskedFor(request: MetadataRequest, apiVersion: number, metadata: 
   }
   const ids = new Set(topics.map(({ topicId }) => topicId).filter(isId))
   // One id makes it a request by id: names beside ids are not looked at, as in Kafka.
-  const names = ids.size > 0 ? [...ids].flatMap(id => metadata.topicName(id) ?? []) : topics.map(({ name }) => name ?? '')
+  const names =
+    ids.size > 0 ? [...ids].flatMap(id => metadata.topicName(id) ?? []) : topics.map(({ name }) => name ?? '')
   const distinct = [...new Set(names)]
   return {
     known: distinct.filter(name => metadata.hasTopic(name)),

@@ -6,7 +6,11 @@
 // Version notes
 // - v0: ungrouped. v1-2: grouped, one flag for all. v3: epoch and flag per partition (KIP-570).
 import { ErrorCode } from '@millrace/protocol/errors'
-import { stopReplicaRequest, stopReplicaResponse, type StopReplicaRequest } from '@millrace/protocol/messages/05-stop-replica'
+import {
+  stopReplicaRequest,
+  stopReplicaResponse,
+  type StopReplicaRequest,
+} from '@millrace/protocol/messages/05-stop-replica'
 import { NO_EPOCH } from '../core/partition/controller-request-acceptance.ts'
 import type { StoppedReplica } from '../replication/partitions.ts'
 import { defineHandler } from './handler.ts'

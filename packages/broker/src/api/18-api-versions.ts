@@ -7,7 +7,11 @@
 // - Response header v0 in every version. v3: client software, flexible, features (KIP-511, KIP-584).
 import { ApiKey } from '@millrace/protocol/api-keys'
 import { ErrorCode } from '@millrace/protocol/errors'
-import { apiVersionsRequest, apiVersionsResponse, type ApiVersionsResponse } from '@millrace/protocol/messages/18-api-versions'
+import {
+  apiVersionsRequest,
+  apiVersionsResponse,
+  type ApiVersionsResponse,
+} from '@millrace/protocol/messages/18-api-versions'
 import type { VersionRange } from '@millrace/protocol/schema'
 import { defineHandler, type Answer } from './handler.ts'
 import { encodeResponse } from './response-frame.ts'

@@ -46,7 +46,10 @@ export default defineHandler(
       const lowWatermark = isInTime ? low(partition) : -1
       return { partitionIndex, lowWatermark, errorCode: isInTime ? ErrorCode.NONE : ErrorCode.REQUEST_TIMED_OUT }
     }
-    const answer = (): { throttleTimeMs: number; topics: { name: string; partitions: DeleteRecordsPartitionResult[] }[] } => ({
+    const answer = (): {
+      throttleTimeMs: number
+      topics: { name: string; partitions: DeleteRecordsPartitionResult[] }[]
+    } => ({
       throttleTimeMs: 0,
       topics: topics.map(({ name, deletions }) => ({ name, partitions: deletions.map(result) })),
     })

@@ -22,8 +22,11 @@ export default defineHandler(
   [0, 4],
   (request, _context, { logs }: Services) => {
     const wanted =
-      request.topics === null ? null : new Map(request.topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
-    const isWanted = (topic: string, partition: number): boolean => wanted?.get(topic)?.has(partition) ?? wanted === null
+      request.topics === null
+        ? null
+        : new Map(request.topics.map(({ topic, partitions }) => [topic, new Set(partitions)]))
+    const isWanted = (topic: string, partition: number): boolean =>
+      wanted?.get(topic)?.has(partition) ?? wanted === null
     return {
       throttleTimeMs: 0,
       errorCode: ErrorCode.NONE,

@@ -3,7 +3,8 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import type { AbortedTransaction, PartitionData } from '@millrace/protocol/messages/01-fetch'
 import { batchSizeAt, codecAt, magicAt } from '@millrace/protocol/records/record-batch'
 import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
-import { OffsetOutOfRange, type FetchedBatches } from '../log/partition-log.ts'
+import type { FetchedBatches } from '../log/batch-reader.ts'
+import { OffsetOutOfRange } from '../log/log-errors.ts'
 import { Isolation, type Partition } from '../replication/partition.ts'
 import type { Partitions } from '../replication/partitions.ts'
 import { noLeader } from './leader-endpoints.ts'
@@ -39,6 +40,8 @@ export class PartitionFetch implements FetchedPartition {
   private aborted: AbortedTransaction[] | null = null
   private batches: FetchedBatches | null = null
   private firstSize = 0
+  /** The read ended before the data did (a limit, a segment): waiting would bring nothing. */
+  hasMore = false
 
   constructor(asked: FetchPartition, terms: FetchTerms, partitions: Partitions) {
     this.asked = asked
@@ -156,10 +159,12 @@ export class PartitionFetch implements FetchedPartition {
     const { fetchOffset } = this.asked
     const isCommitted = isolation === Isolation.readCommitted
     if (isCommitted) this.aborted = []
+    if (maxBytes <= 0 && !minOneBatch) return
     try {
       this.batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch })
     } catch (error) {
       if (error instanceof OffsetOutOfRange) return this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
+      if (partition.log.isOffline) return this.fail(ErrorCode.KAFKA_STORAGE_ERROR)
       throw error
     }
     if (this.batches === null) return
@@ -168,6 +173,7 @@ export class PartitionFetch implements FetchedPartition {
       return this.fail(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     }
     this.firstSize = this.batches.bytes.length
+    this.hasMore = this.batches.nextOffset < partition.endOffsetFor(isolation)
     if (isCommitted) this.aborted = partition.log.abortedTransactions(fetchOffset, this.batches.nextOffset)
   }
 

@@ -3,7 +3,14 @@ import type { Logger, LogFields } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { Frame, FrameConnection, FrameReceiver, World } from '@millrace/runtime/ports'
 import { Dispatcher } from '../api/dispatch.ts'
-import { answersLater, CloseConnection, noAnswer, type Answer, type Handler, type RequestContext } from '../api/handler.ts'
+import {
+  answersLater,
+  CloseConnection,
+  noAnswer,
+  type Answer,
+  type Handler,
+  type RequestContext,
+} from '../api/handler.ts'
 import { BindFailed, RequestServer, type ConnectionLimits, type RequestServerOptions } from './listener.ts'
 
 const world: World = nodeWorld()
@@ -355,14 +362,20 @@ describe('malformed requests', () => {
     await client.closed()
     const loud = logger.lines.filter(({ level }) => level !== 'debug')
     expect(loud).toHaveLength(1)
-    expect(loud[0]).toMatchObject({ level: 'error', fields: { api: 'Produce', error: expect.stringContaining('oops') } })
+    expect(loud[0]).toMatchObject({
+      level: 'error',
+      fields: { api: 'Produce', error: expect.stringContaining('oops') },
+    })
     expect(violations).toEqual([])
   })
 })
 
 describe('bounds', () => {
   test('connections per address: one too many is refused, room returns when one leaves', async () => {
-    const { port, server, logger } = await serve({ [Metadata]: echo }, { limits: { ...limits, connectionsPerIpMax: 2 } })
+    const { port, server, logger } = await serve(
+      { [Metadata]: echo },
+      { limits: { ...limits, connectionsPerIpMax: 2 } },
+    )
     const clients = [await Client.connect(port), await Client.connect(port)]
     for (const [index, client] of clients.entries()) client.send(request(Metadata, index, ''))
     for (const client of clients) await client.answered(1)

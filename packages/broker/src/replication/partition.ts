@@ -6,7 +6,8 @@ import { FollowerProgress } from '../core/partition/follower-progress.ts'
 import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
 import { PartitionLeader, type LeaderEffects } from '../core/partition/partition-leader.ts'
 import type { LogEffects } from '../log/log-effects.ts'
-import type { FetchedBatches, PartitionLog } from '../log/partition-log.ts'
+import type { FetchedBatches } from '../log/batch-reader.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
 import { CommitWaiters, type CommitListener } from './commit-waiters.ts'
 import { FetchWaiters } from './fetch-waiters.ts'
 
@@ -139,7 +140,7 @@ export class Partition implements LogEffects, LeaderEffects {
     this.attach(log)
     this.state = state
     // Before any append: followers find out where to truncate by asking where epochs began (KIP-101).
-    log.assignLeaderEpoch(state.leaderEpoch, log.logEndOffset)
+    log.assignLeaderEpoch(state.leaderEpoch)
     const nowMs = this.monotonicMs()
     this.followers = state.replicas
       .filter(id => id !== this.brokerId)
@@ -295,9 +296,7 @@ export class Partition implements LogEffects, LeaderEffects {
 
   /** Enough copies when it was written, fewer now: the producer must know. */
   private committedCode(): ErrorCode {
-    return this.leader?.hasEnoughInSyncReplicas === false
-      ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
-      : ErrorCode.NONE
+    return this.leader?.hasEnoughInSyncReplicas === false ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE
   }
 
   private attach(log: PartitionLog): void {

@@ -9,6 +9,7 @@ import {
   judgeStopReplica,
   ZERO_TOPIC_ID,
 } from '../core/partition/controller-request-acceptance.ts'
+import { DirectoryOffline } from '../log/log-errors.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { Partition, type PartitionState } from './partition.ts'
@@ -161,7 +162,7 @@ export class Partitions {
       this.become(topic, topicId, requested, known)
       return ErrorCode.NONE
     } catch (error) {
-      if (!(error instanceof FileSystemError)) throw error
+      if (!(error instanceof FileSystemError) && !(error instanceof DirectoryOffline)) throw error
       this.logger.error('replica cannot be used, its disk failed', { topic, partition: partitionIndex, error })
       known?.close(ErrorCode.KAFKA_STORAGE_ERROR)
       return ErrorCode.KAFKA_STORAGE_ERROR

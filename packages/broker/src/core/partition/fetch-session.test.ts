@@ -61,7 +61,11 @@ function seeded(seed: number): () => number {
 }
 
 function sessions(options: { slots?: number; evictionMs?: number } = {}): FetchSessions {
-  return new FetchSessions({ slots: options.slots ?? 10, evictionMs: options.evictionMs ?? 120_000, randomUint32: seeded(1) })
+  return new FetchSessions({
+    slots: options.slots ?? 10,
+    evictionMs: options.evictionMs ?? 120_000,
+    randomUint32: seeded(1),
+  })
 }
 
 function begin(all: FetchSessions, changes: Partial<FetchSessionRequest>): FetchContext {
@@ -74,7 +78,10 @@ function begin(all: FetchSessions, changes: Partial<FetchSessionRequest>): Fetch
 function open(all: FetchSessions, count: number, changes: Partial<FetchSessionRequest> = {}): number {
   const partitions = Array.from({ length: count }, (_, index) => asked('t', index))
   const context = begin(all, { partitions, ...changes })
-  return context.complete(partitions.map(() => found()), changes.nowMs ?? 0).sessionId
+  return context.complete(
+    partitions.map(() => found()),
+    changes.nowMs ?? 0,
+  ).sessionId
 }
 
 describe('life of a session', () => {
@@ -178,7 +185,9 @@ describe('incremental answers', () => {
     const all = sessions()
     const sessionId = open(all, 1)
     const rows = [found({ errorCode: ErrorCode.KAFKA_STORAGE_ERROR }), found(), found()]
-    const included = rows.map((row, index) => begin(all, { sessionId, sessionEpoch: index + 1 }).complete([row], 0).included)
+    const included = rows.map(
+      (row, index) => begin(all, { sessionId, sessionEpoch: index + 1 }).complete([row], 0).included,
+    )
     expect(included).toEqual([[true], [true], [false]])
   })
 
@@ -261,7 +270,8 @@ function checkRandomSession(seed: number): void {
   for (let step = 0; step < 30; step++) {
     for (let changes = below(4); changes > 0; changes--) {
       const state = truth.get(below(8))!
-      if (below(3) === 0) state.errorCode = state.errorCode === ErrorCode.NONE ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+      if (below(3) === 0)
+        state.errorCode = state.errorCode === ErrorCode.NONE ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
       else if (below(2) === 0) state.highWatermark++
       else state.logStartOffset++
     }
@@ -274,7 +284,9 @@ function checkRandomSession(seed: number): void {
     }
     const named = sessionEpoch === 0 ? [...wanted] : added.filter(partition => wanted.has(partition))
     const partitions = named.map(partition => asked('t', partition))
-    const context = all.begin(request({ sessionId, sessionEpoch, partitions, forgotten: removed.map(p => asked('t', p)) }))
+    const context = all.begin(
+      request({ sessionId, sessionEpoch, partitions, forgotten: removed.map(p => asked('t', p)) }),
+    )
     if (typeof context === 'number') throw new Error(`seed ${seed}, step ${step}: refused with ${context}`)
     const rows = context.partitions.map(({ partition }) => {
       const { errorCode, ...offsets } = truth.get(partition)!

@@ -99,9 +99,13 @@ function checkRandom(seed: number): void {
       has.set(follower.brokerId, offset)
       first.onFollowerFetch(follower, offset, 0, step)
     }
-    const slowest = Math.min(first.logEndOffset, ...ids.filter(id => inSyncReplicas.includes(id)).map(id => has.get(id)!))
+    const slowest = Math.min(
+      first.logEndOffset,
+      ...ids.filter(id => inSyncReplicas.includes(id)).map(id => has.get(id)!),
+    )
     const expected = Math.max(0, slowest)
-    if (first.highWatermark !== expected) throw new Error(`seed ${seed}, step ${step}: ${first.highWatermark}, not ${expected}`)
+    if (first.highWatermark !== expected)
+      throw new Error(`seed ${seed}, step ${step}: ${first.highWatermark}, not ${expected}`)
   }
   expect(advances).toEqual([...advances].sort((a, b) => a - b))
   expect(new Set(advances).size).toBe(advances.length)
