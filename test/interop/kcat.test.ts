@@ -81,7 +81,7 @@ function linesOf(bytes: Buffer): string[] {
   const lines: string[] = []
   for (let start = 0; start < bytes.length; ) {
     const end = bytes.indexOf(10, start)
-    lines.push(bytes.latin1Slice(start, end))
+    lines.push(bytes.toString('latin1', start, end))
     start = end + 1
   }
   return lines

@@ -1,0 +1,264 @@
+import { resolve } from 'node:path'
+import type { BufferPool } from '@millrace/runtime/buffer-pool'
+import { Deadlines } from '@millrace/runtime/deadline'
+import type { Logger } from '@millrace/runtime/logger'
+import type { World } from '@millrace/runtime/ports'
+import type { Coordination } from '@millrace/zookeeper/coordination'
+import { Dispatcher } from './api/dispatch.ts'
+import { advertisedApis, handlers, handlerTable, type Services } from './api/table.ts'
+import { Controller } from './controller/controller.ts'
+import { connectOverNetwork } from './controller/broker-channel.ts'
+import { FetchSessions } from './core/partition/fetch-session.ts'
+import { LogDirectories } from './log/log-directories.ts'
+import { resolveBrokerId } from './metadata/broker-id.ts'
+import { BrokerRegistrar } from './metadata/broker-registration.ts'
+import { clusterId } from './metadata/cluster-id.ts'
+import { ConfigChanges } from './metadata/config-changes.ts'
+import { ConfigStore } from './metadata/config-store.ts'
+import { checkDataFolders, claimDataFolders } from './metadata/meta-properties.ts'
+import { MetadataCache } from './metadata/metadata-cache.ts'
+import { createStartupPaths } from './metadata/startup-paths.ts'
+import { TopicConfigs } from './metadata/topic-configs.ts'
+import { RequestServer, type ConnectionLimits } from './net/listener.ts'
+import { Partitions } from './replication/partitions.ts'
+import { logDirectories as logDirectoryPaths, maxConnectionsPerIpOverrides } from './settings/derived.ts'
+import type { BrokerSettings } from './settings/broker-settings.ts'
+import { advertisedEndpoints } from './settings/listeners.ts'
+import { LiveBrokerSettings } from './settings/overrides.ts'
+import type { ParsedBrokerSettings } from './settings/parse.ts'
+
+export interface BrokerOptions {
+  readonly parsed: ParsedBrokerSettings
+  readonly world: World
+  /** Shared by sockets and log reads. */
+  readonly bufferPool: BufferPool
+  readonly logger: Logger
+  /** Not connected yet; the broker closes it. */
+  readonly coordination: Coordination
+  /** Advertised where a listener names no host. */
+  readonly hostName: string
+  /** The broker cannot go on: a broken invariant, or no log directory left. */
+  readonly onFatal: (error: Error) => void
+}
+
+/** How long requests that were accepted may take to be answered when the broker stops. */
+const stopGraceMs = 5_000
+
+/**
+ * One broker: every part is built, started and stopped here. The order is Kafka's (reference 2.12): what others can see
+ * of us (sockets, registration) comes after what we must know (settings, logs), and requests are processed last.
+ */
+export class Broker {
+  private readonly options: BrokerOptions
+  private readonly world: World
+  private readonly logger: Logger
+  private readonly coordination: Coordination
+  /** What was started, in order; stopped in reverse. */
+  private readonly started: { readonly name: string; stop(): Promise<void> | void }[] = []
+  private running: Running | null = null
+  private isStopping = false
+  private stopGraceMs = stopGraceMs
+
+  constructor(options: BrokerOptions) {
+    this.options = options
+    this.world = options.world
+    this.logger = options.logger
+    this.coordination = options.coordination
+  }
+
+  /** -1 before `start`. */
+  get brokerId(): number {
+    return this.running?.brokerId ?? -1
+  }
+
+  /** The port that each listener really has. */
+  get ports(): ReadonlyMap<string, number> {
+    return this.running?.ports ?? new Map<string, number>()
+  }
+
+  /** Resolves when requests are processed. Rejects with an error that says what to do; then everything is stopped again. */
+  async start(): Promise<void> {
+    try {
+      await this.startParts()
+    } catch (error) {
+      await this.stopParts('start failed')
+      throw error
+    }
+  }
+
+  private async startParts(): Promise<void> {
+    const { parsed, bufferPool, hostName } = this.options
+    const { world, coordination, logger } = this
+    const startedMs = world.clock.monotonicMs()
+    const own = parsed.settings
+
+    this.began('coordination', () => coordination.close())
+    await coordination.connect()
+    await createStartupPaths(coordination)
+    const cluster = await clusterId(coordination, world.random)
+
+    const directories = logDirectoryPaths(own).map(path => resolve(path))
+    for (const directory of directories) world.files.makeDirectory(directory)
+    const folders = checkDataFolders(world.files, directories, { clusterId: cluster, configuredBrokerId: own.get('broker.id') })
+    const brokerId = await resolveBrokerId(coordination, {
+      configured: own.get('broker.id'),
+      stored: folders.brokerId,
+      reservedMaxId: own.get('reserved.broker.max.id'),
+      mayGenerate: own.get('broker.id.generation.enable'),
+    })
+
+    const settings = new LiveBrokerSettings({ file: own, brokerId, logger })
+    const store = new ConfigStore(coordination)
+    const topicConfigs = new TopicConfigs({ store, broker: settings, logger })
+    settings.onChange(() => topicConfigs.brokerSettingsChanged())
+    const configChanges = new ConfigChanges({
+      coordination, store, brokerId, clock: world.clock, timers: world.timers, logger,
+      receiver: {
+        brokerChanged: values => settings.applyPerBroker(values),
+        clusterDefaultChanged: values => settings.applyClusterDefault(values),
+        topicChanged: (topic, values) => topicConfigs.apply(topic, values),
+      },
+    })
+    await configChanges.start()
+    this.began('config changes', () => configChanges.stop())
+
+    const logs = new LogDirectories({
+      world, logger, bufferPool, directories,
+      settingsOf: topic => topicConfigs.settingsOf(topic),
+      retentionCheckIntervalMs: settings.get('log.retention.check.interval.ms'),
+      flushCheckIntervalMs: settings.get('log.flush.scheduler.interval.ms'),
+      recoveryPointCheckpointIntervalMs: settings.get('log.flush.offset.checkpoint.interval.ms'),
+      logStartOffsetCheckpointIntervalMs: settings.get('log.flush.start.offset.checkpoint.interval.ms'),
+      highWatermarkCheckpointIntervalMs: settings.get('replica.high.watermark.checkpoint.interval.ms'),
+      producerIdExpirationMs: settings.get('producer.id.expiration.ms'),
+      producerIdExpirationCheckIntervalMs: settings.get('producer.id.expiration.check.interval.ms'),
+    })
+    await logs.load()
+    this.began('logs', () => logs.close())
+    claimDataFolders(world.files, folders, { clusterId: cluster, brokerId, wallMs: world.clock.wallMs() })
+    topicConfigs.onChange(changed => {
+      const topics = changed === null ? new Set(logs.all().map(log => log.topic)) : [changed]
+      for (const topic of topics) logs.reconfigure(topic)
+    })
+
+    const metadata = new MetadataCache(world.timers)
+    this.began('metadata', () => metadata.close())
+    const registrar = new BrokerRegistrar({ coordination, clock: world.clock, timers: world.timers, logger, brokerId })
+    const partitions = new Partitions({ brokerId, logs, metadata, clock: world.clock, logger, brokerEpoch: () => registrar.brokerEpoch })
+    logs.attach({
+      directoryFailed: (directory, error, isLast) => {
+        logger.error('log directory failed', { directory, error: error.message })
+        if (isLast) this.options.onFatal(error)
+      },
+    })
+
+    const controller = new Controller({
+      coordination, brokerId, logger,
+      clock: world.clock, timers: world.timers, random: world.random,
+      connect: connectOverNetwork(world),
+      interBrokerListener: parsed.listeners.interBrokerListener,
+      controlPlaneListener: parsed.listeners.controlPlaneListener,
+      requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
+      deleteTopics: settings.get('delete.topic.enable'),
+      uncleanByDefault: () => settings.get('unclean.leader.election.enable'),
+    })
+    const services: Services = {
+      brokerId, clusterId: cluster, settings, metadata, partitions, logs, topicConfigs,
+      fetchSessions: new FetchSessions({ slots: settings.get('max.incremental.fetch.session.cache.slots'), randomUint32: () => world.random.uint32() }),
+      deadlines: new Deadlines(world),
+      topicAutoCreation: controller,
+      advertisedApis: advertisedApis(handlers),
+      finalizedFeaturesEpoch: () => 0,
+    }
+    const dispatcher = new Dispatcher<Services>({ handlers: handlerTable(handlers), services, logger, onInvariantViolation: this.options.onFatal })
+    const server = new RequestServer({
+      world, logger, dispatcher,
+      listeners: parsed.listeners.listeners.map(({ listener, host, port }) => ({ name: listener, host: host === '' ? '0.0.0.0' : host, port })),
+      interBrokerListener: parsed.listeners.interBrokerListener,
+      limits: connectionLimits(settings),
+      requestBytesMax: settings.get('socket.request.max.bytes'),
+      queuedRequestBytesMax: settings.get('queued.max.request.bytes'),
+      backlog: settings.get('socket.listen.backlog.size'),
+      sendBufferBytes: settings.get('socket.send.buffer.bytes'),
+      receiveBufferBytes: settings.get('socket.receive.buffer.bytes'),
+    })
+    const bound = await server.bind()
+    this.began('requests', () => server.stop(this.stopGraceMs))
+    const ports = new Map(bound.map(({ name, port }) => [name, port]))
+    this.running = { brokerId, ports, metadata, logs }
+
+    logs.start()
+    await registrar.register({ endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }), rack: own.get('broker.rack'), jmxPort: -1, features: new Map() })
+    this.began('registration', () => registrar.stop())
+    await controller.start()
+    this.began('controller', () => controller.stop())
+    server.startProcessing()
+    logger.info('broker started', { brokerId, clusterId: cluster, listeners: bound.map(({ name, host, port }) => `${name}://${host}:${port}`), startMs: Math.round(world.clock.monotonicMs() - startedMs) })
+  }
+
+  /** Resolves when the metadata of this broker names `brokers` brokers and a controller; rejects after `timeoutMs`. */
+  async knowsCluster(brokers: number, timeoutMs: number): Promise<void> {
+    const metadata = this.running?.metadata
+    const knows = await metadata?.until(cache => cache.aliveBrokers.length >= brokers && cache.controllerId >= 0, timeoutMs)
+    if (knows !== true) throw new Error(`broker ${this.brokerId} knows ${metadata?.aliveBrokers.length ?? 0} of ${brokers} brokers after ${timeoutMs} ms`)
+  }
+
+  /** In an orderly way: answers what was accepted, flushes, checkpoints, leaves ZooKeeper. Idempotent. */
+  async stop(): Promise<void> {
+    await this.stopParts('stop')
+  }
+
+  /** As kill -9 would, as far as a process can do that to a part of itself: nothing is flushed or checkpointed, the session is not ended. */
+  async kill(): Promise<void> {
+    this.running?.logs.abandon()
+    const spared = this.started.filter(({ name }) => name !== 'coordination' && name !== 'logs')
+    this.started.length = 0
+    this.started.push(...spared)
+    this.stopGraceMs = 0
+    await this.stopParts('kill')
+  }
+
+  private began(name: string, stop: () => Promise<void> | void): void {
+    this.started.push({ name, stop })
+  }
+
+  private async stopParts(why: string): Promise<void> {
+    if (this.isStopping) return
+    this.isStopping = true
+    for (const { name, stop } of this.started.reverse()) {
+      try {
+        await stop()
+      } catch (error) {
+        this.logger.error('a part did not stop', { part: name, why, error: error instanceof Error ? error.stack : String(error) })
+      }
+    }
+  }
+}
+
+interface Running {
+  readonly brokerId: number
+  readonly ports: ReadonlyMap<string, number>
+  readonly metadata: MetadataCache
+  readonly logs: LogDirectories
+}
+
+/** Asked at each use: most of these may change while the broker runs. */
+function connectionLimits(settings: BrokerSettings): ConnectionLimits {
+  return {
+    get connectionsMax() {
+      return settings.get('max.connections')
+    },
+    get connectionsPerIpMax() {
+      return settings.get('max.connections.per.ip')
+    },
+    get connectionsPerIpOverrides() {
+      return maxConnectionsPerIpOverrides(settings)
+    },
+    get connectionCreationRate() {
+      return settings.get('max.connection.creation.rate')
+    },
+    get idleMaxMs() {
+      return settings.get('connections.max.idle.ms')
+    },
+  }
+}
