@@ -23,13 +23,22 @@ export default defineHandler(
   leaderAndIsrRequest,
   leaderAndIsrResponse,
   [0, 7],
-  (request, context, { partitions }: Pick<DataServices, 'partitions'>) => {
+  async (request, context, { partitions, topicConfigs }: Pick<DataServices, 'partitions' | 'topicConfigs'>) => {
+    // The config of a new topic is written without a notification: ask before its first log is made.
+    const newTopics = topicsOf(request).filter(topic => !partitions.hostsTopic(topic))
+    await Promise.all(newTopics.map(topic => topicConfigs.load(topic)))
+    // After the wait, because another controller may have spoken meanwhile.
     const refusal = partitions.admitController(request.brokerEpoch, request.controllerEpoch)
     const errors = refusal === ErrorCode.NONE ? partitions.applyLeaderAndIsr(request) : allRefused(request, refusal)
     return response(refusal, errors, context.apiVersion)
   },
   { retainFrom: Infinity },
 )
+
+function topicsOf(request: LeaderAndIsrRequest): string[] {
+  const ungrouped = request.ungroupedPartitionStates.map(({ topicName }) => topicName)
+  return [...new Set([...request.topicStates.map(({ topicName }) => topicName), ...ungrouped])]
+}
 
 function allRefused(request: LeaderAndIsrRequest, errorCode: ErrorCode): PartitionError[] {
   const grouped = request.topicStates.flatMap(({ topicName: topic, topicId, partitionStates }) =>

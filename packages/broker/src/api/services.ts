@@ -2,6 +2,8 @@ import type { BrokerSettings } from '../settings/broker-settings.ts'
 import type { FetchSessions } from '../core/partition/fetch-session.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import type { TopicConfigs } from '../metadata/topic-configs.ts'
+import type { TopicConfigs } from '../metadata/topic-configs.ts'
 import type { Partitions } from '../replication/partitions.ts'
 import type { Deadlines } from '@millrace/runtime/deadline'
 
@@ -28,7 +30,9 @@ export interface DataServices {
   readonly settings: BrokerSettings
   readonly metadata: MetadataCache
   readonly partitions: Partitions
+  readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly logs: LogDirectories
+  readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly fetchSessions: FetchSessions
   readonly deadlines: Deadlines
   readonly topicAutoCreation: TopicAutoCreation
