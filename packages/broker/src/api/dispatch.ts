@@ -14,6 +14,14 @@ export interface Route {
   readonly retainFrom: number
 }
 
+/** What connections need of a dispatcher, whatever its handlers need. */
+export interface RequestDispatcher {
+  /** By the API key alone: the first two bytes. */
+  route(buffer: Buffer, start: number, end: number): Route
+  /** Starts the request in `buffer[start..end)`. Its answer comes through `request.answer`, often before this returns. */
+  start(request: Request, buffer: Buffer, start: number, end: number): void
+}
+
 /** Frames whose API key we do not know are closed on sight: nothing has to be kept. */
 const unknownRoute: Route = { isPipelined: false, retainFrom: Infinity }
 
@@ -26,7 +34,7 @@ export interface DispatcherOptions<Services> {
 }
 
 /** Frame in, answer out: header, version check, handler, and the one place where failures become answers or closed connections. */
-export class Dispatcher<Services = unknown> {
+export class Dispatcher<Services> implements RequestDispatcher {
   private readonly handlers: (Handler<Services> | undefined)[] = []
   private readonly services: Services
   private readonly logger: Logger
@@ -39,13 +47,11 @@ export class Dispatcher<Services = unknown> {
     this.onInvariantViolation = options.onInvariantViolation
   }
 
-  /** By the API key alone: the first two bytes. */
   route(buffer: Buffer, start: number, end: number): Route {
     if (end - start < 2) return unknownRoute
     return this.handlers[buffer.readInt16BE(start)] ?? unknownRoute
   }
 
-  /** Starts the request in `buffer[start..end)`. Its answer comes through `request.answer`, often before this returns. */
   start(request: Request, buffer: Buffer, start: number, end: number): void {
     const reader = new Reader(buffer, start, end)
     try {

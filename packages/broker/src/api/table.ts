@@ -9,14 +9,18 @@ import findCoordinator from './10-find-coordinator.ts'
 import apiVersions from './18-api-versions.ts'
 import deleteRecords from './21-delete-records.ts'
 import offsetForLeaderEpoch from './23-offset-for-leader-epoch.ts'
+import describeConfigs, { type DescribeConfigsServices } from './32-describe-configs.ts'
+import alterConfigs from './33-alter-configs.ts'
 import describeLogDirs from './35-describe-log-dirs.ts'
+import incrementalAlterConfigs from './44-incremental-alter-configs.ts'
 import describeCluster from './60-describe-cluster.ts'
 import describeProducers from './61-describe-producers.ts'
+import type { AlterConfigsServices } from './altered-configs.ts'
 import type { Handler } from './handler.ts'
 import type { AdvertisedApi, DataServices } from './services.ts'
 
 /** What all handlers together need. */
-export type Services = DataServices
+export type Services = DataServices & DescribeConfigsServices & AlterConfigsServices
 
 /** Every API that is built. Adding a line here advertises it. */
 export const handlers: readonly Handler<Services>[] = [
@@ -31,7 +35,10 @@ export const handlers: readonly Handler<Services>[] = [
   apiVersions,
   deleteRecords,
   offsetForLeaderEpoch,
+  describeConfigs,
+  alterConfigs,
   describeLogDirs,
+  incrementalAlterConfigs,
   describeCluster,
   describeProducers,
 ]

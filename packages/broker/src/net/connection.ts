@@ -1,4 +1,4 @@
-import type { Dispatcher } from '../api/dispatch.ts'
+import type { RequestDispatcher } from '../api/dispatch.ts'
 import { Request, type RequestOrigin } from '../api/request.ts'
 import { assert } from '@millrace/runtime/invariant'
 import type { ByteBudget } from '@millrace/runtime/byte-budget'
@@ -12,7 +12,7 @@ export interface ConnectionOptions {
   /** Listener name. */
   readonly listener: string
   readonly principal: string
-  readonly dispatcher: Dispatcher<never>
+  readonly dispatcher: RequestDispatcher
   /** Bytes of frames that wait, all connections of the broker together. */
   readonly requestMemory: ByteBudget
   /** A reader that leaves more than this unread is not read from. */
@@ -46,7 +46,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
   readonly listener: string
   readonly clientAddress: string
   private readonly transport: FrameConnection
-  private readonly dispatcher: Dispatcher<never>
+  private readonly dispatcher: RequestDispatcher
   private readonly requestMemory: ByteBudget
   private readonly queuedResponseBytesMax: number
   private readonly clock: Clock

@@ -150,9 +150,9 @@ async function serve(
 ): Promise<{ server: RequestServer; port: number; logger: LogRecorder; violations: Error[] }> {
   const logger = new LogRecorder()
   const violations: Error[] = []
-  const dispatcher = new Dispatcher<never>({
-    handlers: handlersOf(behaviours) as ReadonlyMap<number, Handler<never>>,
-    services: {} as never,
+  const dispatcher = new Dispatcher<object>({
+    handlers: handlersOf(behaviours),
+    services: {},
     logger,
     onInvariantViolation: error => violations.push(error),
   })

@@ -1,4 +1,4 @@
-import type { Dispatcher } from '../api/dispatch.ts'
+import type { RequestDispatcher } from '../api/dispatch.ts'
 import { ByteBudget } from '@millrace/runtime/byte-budget'
 import type { Logger } from '@millrace/runtime/logger'
 import type { FrameConnection, FrameReceiver, Listener, Timer, World } from '@millrace/runtime/ports'
@@ -37,7 +37,7 @@ export interface RequestServerOptions {
   readonly listeners: readonly ListenerAddress[]
   /** The listener that brokers talk on: never refused because of `connectionsMax`. */
   readonly interBrokerListener: string
-  readonly dispatcher: Dispatcher<never>
+  readonly dispatcher: RequestDispatcher
   readonly limits: ConnectionLimits
   /** `socket.request.max.bytes` */
   readonly requestBytesMax: number
