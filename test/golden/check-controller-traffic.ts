@@ -9,7 +9,8 @@ import { Reader } from '@millrace/protocol/reader'
 import { Writer } from '@millrace/protocol/writer'
 import type { Checker } from './checker.ts'
 import { messageMismatch } from './message-bytes.ts'
-import { loadMessageRows, type AnyMessage } from './message-rows.ts'
+import { allMessages } from '@millrace/protocol/fuzzing/all-messages.fuzz'
+import type { Message } from '@millrace/protocol/schema'
 
 /** `controller-traffic.jsonl`: frames with their headers, as brokers sent them to each other. Reported per API. */
 export const checker: Checker = {
@@ -20,7 +21,7 @@ export const checker: Checker = {
   },
 
   async check({ vectors }, report) {
-    const rows = await loadMessageRows()
+    const rows = await allMessages()
     for (const { line, value } of vectors) {
       const exchange = value as unknown as Exchange
       const subject = `v${exchange.apiVersion} ${exchange.from} -> ${exchange.to}, ${exchange.step}`
@@ -49,7 +50,7 @@ interface Exchange {
   readonly responseJson?: Json
 }
 
-function requestMismatch(exchange: Exchange, rows: ReadonlyMap<string, AnyMessage>): string | null {
+function requestMismatch(exchange: Exchange, rows: ReadonlyMap<string, Message<unknown>>): string | null {
   const row = rows.get(`${exchange.api}Request`)
   if (row === undefined) return 'there is no such request'
   const bytes = Buffer.from(exchange.requestHex, 'hex')
@@ -67,7 +68,7 @@ function requestMismatch(exchange: Exchange, rows: ReadonlyMap<string, AnyMessag
   return why === null ? null : `request: ${why}`
 }
 
-function responseMismatch(exchange: Exchange, rows: ReadonlyMap<string, AnyMessage>): string | null {
+function responseMismatch(exchange: Exchange, rows: ReadonlyMap<string, Message<unknown>>): string | null {
   if (exchange.responseHex === null) return null // the connection ended first
   const row = rows.get(`${exchange.api}Response`)
   if (row === undefined) return 'there is no such response'

@@ -11,7 +11,8 @@ import { fromJson, type Json } from '@millrace/protocol/json'
 import type { Checker } from './checker.ts'
 import { jsonDifference } from './json-difference.ts'
 import { messageMismatch } from './message-bytes.ts'
-import { loadMessageRows, type AnyMessage } from './message-rows.ts'
+import { allMessages } from '@millrace/protocol/fuzzing/all-messages.fuzz'
+import type { Message } from '@millrace/protocol/schema'
 
 /** `internal-records.jsonl`: records of __consumer_offsets and __transaction_state, and what consumers tell each other. */
 export const checker: Checker = {
@@ -22,7 +23,7 @@ export const checker: Checker = {
   },
 
   async check({ vectors }, report) {
-    const rows = await loadMessageRows()
+    const rows = await allMessages()
     for (const { line, value } of vectors) {
       const record = value as unknown as InternalRecord
       const subject = `v${record.version}${record.note === undefined ? '' : `, ${record.note}`}`
@@ -57,7 +58,7 @@ interface Input {
   readonly rackId: string | null
 }
 
-function mismatch(record: InternalRecord, rows: ReadonlyMap<string, AnyMessage>): string | null {
+function mismatch(record: InternalRecord, rows: ReadonlyMap<string, Message<unknown>>): string | null {
   switch (record.type) {
     case 'ConsumerProtocolSubscription':
     case 'ConsumerProtocolAssignment':
@@ -71,7 +72,7 @@ function mismatch(record: InternalRecord, rows: ReadonlyMap<string, AnyMessage>)
 }
 
 /** Key and value of one record; a null value is a tombstone. */
-function recordMismatch(record: InternalRecord, rows: ReadonlyMap<string, AnyMessage>): string | null {
+function recordMismatch(record: InternalRecord, rows: ReadonlyMap<string, Message<unknown>>): string | null {
   const key = rows.get(`${record.type}Key`)
   const value = rows.get(`${record.type}Value`)
   if (key === undefined || value === undefined) return 'there is no such record'
@@ -83,7 +84,7 @@ function recordMismatch(record: InternalRecord, rows: ReadonlyMap<string, AnyMes
 }
 
 function versionedMismatch(
-  message: AnyMessage,
+  message: Message<unknown>,
   version: number | null | undefined,
   json: Json,
   hex: string | null,
@@ -102,7 +103,7 @@ function versionedMismatch(
 
 function consumerProtocolMismatch({ type, version, valueHex, json, input }: InternalRecord): string | null {
   const isSubscription = type === 'ConsumerProtocolSubscription'
-  const message: AnyMessage = isSubscription ? consumerProtocolSubscription : consumerProtocolAssignment
+  const message: Message<unknown> = isSubscription ? consumerProtocolSubscription : consumerProtocolAssignment
   if (valueHex === null || version === null) return 'no bytes'
   const bytes = Buffer.from(valueHex, 'hex')
   const decoded = isSubscription ? decodeSubscription(bytes) : decodeAssignment(bytes)
@@ -136,7 +137,7 @@ function assignmentOf(version: number, { partitions, userData }: Input): Buffer 
 }
 
 /** No version comes first; null before the first assignment. */
-function userDataMismatch(record: InternalRecord, rows: ReadonlyMap<string, AnyMessage>): string | null {
+function userDataMismatch(record: InternalRecord, rows: ReadonlyMap<string, Message<unknown>>): string | null {
   const { type, version, valueHex, json } = record
   if (valueHex === null) return json === null ? null : 'json without bytes'
   const message = rows.get(type)

@@ -1,7 +1,7 @@
 import type { Json } from '@millrace/protocol/json'
 import type { Checker } from './checker.ts'
 import { messageMismatch } from './message-bytes.ts'
-import { loadMessageRows } from './message-rows.ts'
+import { allMessages } from '@millrace/protocol/fuzzing/all-messages.fuzz'
 
 /** `messages.jsonl`: one message per line, as JSON and as bytes. Reported per API, or `headers and data` for what has no API key. */
 export const checker: Checker = {
@@ -12,7 +12,7 @@ export const checker: Checker = {
   },
 
   async check({ vectors }, report) {
-    const rows = await loadMessageRows()
+    const rows = await allMessages()
     for (const { line, value } of vectors) {
       const { message: name, apiKey, version, json, hex } = value as unknown as MessageVector
       const type =

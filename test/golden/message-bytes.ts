@@ -6,7 +6,7 @@ import { MalformedMessage } from '@millrace/protocol/malformed-message'
 import { Reader } from '@millrace/protocol/reader'
 import { Writer } from '@millrace/protocol/writer'
 import { jsonDifference } from './json-difference.ts'
-import type { AnyMessage } from './message-rows.ts'
+import type { Message } from '@millrace/protocol/schema'
 
 /** Up to this many bytes every truncation is tried, beyond it this many of them. */
 const TRUNCATIONS = 100
@@ -15,7 +15,7 @@ const TRUNCATIONS = 100
  * Whether `bytes` are `json` at `version`, both ways, with generated code and with closures: null, or what is wrong.
  * `json` that lists some records by size only (`recordsSizeInBytes`) is compared as such.
  */
-export function messageMismatch(message: AnyMessage, version: number, json: Json, bytes: Buffer): string | null {
+export function messageMismatch(message: Message<unknown>, version: number, json: Json, bytes: Buffer): string | null {
   const sized = namesSizes(json)
   const ways: [string, Codec<unknown>][] = [
     ['', codec(message, version)],
@@ -72,9 +72,9 @@ function truncationMismatch(decode: Codec<unknown>['decode'], bytes: Buffer): st
   return null
 }
 
-const compiled = new Map<AnyMessage, Codec<unknown>[]>()
+const compiled = new Map<Message<unknown>, Codec<unknown>[]>()
 
-function closures(message: AnyMessage, version: number): Codec<unknown> {
+function closures(message: Message<unknown>, version: number): Codec<unknown> {
   const versions = compiled.get(message) ?? []
   compiled.set(message, versions)
   return (versions[version] ??= {

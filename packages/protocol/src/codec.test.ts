@@ -200,7 +200,7 @@ describe.each([
   test('encode: values of another kind: refused with the path, nothing is wrapped around', () => {
     const request = emptyOf(heartbeatRequest)
     expect(refusal(heartbeatRequest, 0, { ...request, generationId: 2 ** 31 })).toMatchObject({ field: 'generationId' })
-    expect(refusal(heartbeatRequest, 0, { ...request, generationId: 0.5 }).reason).toBe('0.5 is not a int32')
+    expect(refusal(heartbeatRequest, 0, { ...request, generationId: 0.5 }).reason).toBe('0.5 does not fit int32')
     expect(refusal(heartbeatRequest, 0, { ...request, groupId: 'g'.repeat(32_768) })).toMatchObject({
       field: 'groupId',
     })

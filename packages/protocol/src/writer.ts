@@ -307,7 +307,7 @@ export class Writer {
       if (index === length) return length
     }
     const size = this.#buffer.utf8Write(value, at)
-    if (size > 0x7fff) refuse(`${size} bytes`, 'string of at most 32767 bytes')
+    if (size > 0x7fff) throw new UnencodableMessage(`string of ${size} bytes, at most 32767 are allowed`)
     return size
   }
 }
@@ -327,5 +327,5 @@ const emptyBlock: Block = { buffer: Buffer.alloc(0), view: new DataView(new Arra
 
 function refuse(value: unknown, kind: string): never {
   const shown = typeof value === 'string' ? `'${value}'` : String(value)
-  throw new UnencodableMessage(`${shown} is not a ${kind}`)
+  throw new UnencodableMessage(`${shown} does not fit ${kind}`)
 }
