@@ -3,7 +3,6 @@ import type { FetchSessions } from '../core/partition/fetch-session.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { TopicConfigs } from '../metadata/topic-configs.ts'
-import type { TopicConfigs } from '../metadata/topic-configs.ts'
 import type { Partitions } from '../replication/partitions.ts'
 import type { Deadlines } from '@millrace/runtime/deadline'
 
@@ -32,7 +31,6 @@ export interface DataServices {
   readonly partitions: Partitions
   readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly logs: LogDirectories
-  readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly fetchSessions: FetchSessions
   readonly deadlines: Deadlines
   readonly topicAutoCreation: TopicAutoCreation

@@ -79,10 +79,6 @@ export class Partitions {
     return this.byTopic.has(topic)
   }
 
-  hostsTopic(topic: string): boolean {
-    return this.byTopic.has(topic)
-  }
-
   all(): Partition[] {
     return [...this.byTopic.values()].flatMap(partitions => partitions.filter(partition => partition !== undefined))
   }
