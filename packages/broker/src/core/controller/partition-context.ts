@@ -34,15 +34,13 @@ export class PartitionContext {
   rememberLeadership(next: Leadership): void {
     const last = this.#leadership
     if (last !== null) {
-      assert(next.partitionEpoch >= last.partitionEpoch, `${this}: the partition epoch must not go back`)
-      assert(next.leaderEpoch >= last.leaderEpoch, `${this}: the leader epoch must not go back`)
-      const sameTerm = next.leaderEpoch === last.leaderEpoch
-      assert(!sameTerm || next.leader === last.leader, `${this}: one leader epoch must have one leader`)
+      this.#must(next.partitionEpoch >= last.partitionEpoch, 'the partition epoch must not go back')
+      this.#must(next.leaderEpoch >= last.leaderEpoch, 'the leader epoch must not go back')
+      const isSameTerm = next.leaderEpoch === last.leaderEpoch
+      this.#must(!isSameTerm || next.leader === last.leader, 'one leader epoch must have one leader')
     }
-    assert(
-      next.leader === NoLeader || next.inSyncReplicas.includes(next.leader),
-      `${this}: the leader must be in the ISR`,
-    )
+    const isInSync = next.leader === NoLeader || next.inSyncReplicas.includes(next.leader)
+    this.#must(isInSync, 'the leader must be in the ISR')
     this.#leadership = next
   }
 
@@ -55,8 +53,13 @@ export class PartitionContext {
     else this.#replicaStates.set(brokerId, state)
   }
 
-  toString(): string {
+  /** `orders-3`, as people write it. */
+  get name(): string {
     return `${this.topic}-${this.partition}`
+  }
+
+  #must(condition: boolean, why: string): void {
+    if (!condition) assert(false, `${this.name}: ${why}`)
   }
 }
 

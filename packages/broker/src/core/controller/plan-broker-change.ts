@@ -152,4 +152,4 @@ function* tellBrokers(
 const topicsOf = (replicas: readonly Replica[]): Set<string> =>
   new Set(replicas.map(({ partition }) => partition.topic))
 
-const nameOfReplica = ({ partition }: Replica): string => partition.toString()
+const nameOfReplica = ({ partition }: Replica): string => partition.name

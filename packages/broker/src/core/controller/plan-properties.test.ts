@@ -226,7 +226,7 @@ class Run {
   }
 
   #checkLeader(partition: string, { leader, leaderEpoch }: Leadership): void {
-    const key = `${partition} epoch ${leaderEpoch}`
+    const key = `${partition.name} epoch ${leaderEpoch}`
     const known = this.#leaders.get(key) ?? leader
     expect(`${key} leader ${leader}`).toBe(`${key} leader ${known}`)
     this.#leaders.set(key, leader)
@@ -260,7 +260,7 @@ class Run {
       if (leadership === null || state.isQueuedForDeletion(partition.topic)) continue
       const electable = leadership.inSyncReplicas.filter(id => state.isReplicaOnline(id, partition))
       if (leadership.leader >= 0) expect(electable).toContain(leadership.leader)
-      else expect(`${partition} ${electable.join(',')}`).toBe(`${partition} `)
+      else expect(`${partition.name} ${electable.join(',')}`).toBe(`${partition.name} `)
     }
   }
 

@@ -70,7 +70,7 @@ function* changeReplicasOf(
 /** A replica of a partition that has leadership already is one that a reassignment adds: it hears who leads. */
 function createReplica(batch: RequestBatch, brokerId: number, partition: PartitionContext): void {
   if (partition.leadership !== null) {
-    assert(partition.leadership.leader !== brokerId, `${partition}: a new replica must not be the leader`)
+    assert(partition.leadership.leader !== brokerId, `${partition.name}: a new replica must not be the leader`)
     batch.addLeaderAndIsr([brokerId], partition, true)
   }
   partition.rememberReplicaState(brokerId, 'new')
@@ -139,7 +139,7 @@ function* removeFromIsr(
         leader: leader === brokerId ? NoLeader : leader,
         inSyncReplicas: inSyncReplicas.length === 1 ? inSyncReplicas : inSyncReplicas.filter(id => id !== brokerId),
       })
-      assert(next.inSyncReplicas.length > 0, `${partition}: an ISR must never be empty`)
+      assert(next.inSyncReplicas.length > 0, `${partition.name}: an ISR must never be empty`)
       changes.push({ partition, next })
     }
     const outcomes = yield* write(changes.map(({ partition, next }) => stateUpdate(partition, next)))

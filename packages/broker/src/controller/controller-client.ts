@@ -1,0 +1,116 @@
+import { Connection, type ConnectionPorts } from '@millrace/client/connection/connection'
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { Message } from '@millrace/protocol/schema'
+import type { Logger } from '@millrace/runtime/logger'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+
+export interface ControllerClientOptions {
+  readonly metadata: Pick<MetadataCache, 'controllerId' | 'endpoint'>
+  /** `control.plane.listener.name`, else the listener between brokers. */
+  readonly listener: string
+  readonly brokerId: number
+  readonly ports: ConnectionPorts
+  readonly logger: Logger
+  /** `request.timeout.ms`. */
+  readonly requestTimeoutMs: number
+}
+
+/** The controller was not found, did not answer in time, or the client was closed. */
+export class ControllerUnreachable extends Error {
+  override readonly name = 'ControllerUnreachable'
+}
+
+/**
+ * A broker's way to the controller, which is told by UpdateMetadata: one connection, one request at a time in order. Wherever
+ * the controller goes, the next request follows; callers decide whether to try again.
+ */
+export class ControllerClient {
+  readonly #options: ControllerClientOptions
+  #connection: { readonly controllerId: number; readonly connection: Connection } | null = null
+  #last: Promise<unknown> = Promise.resolve()
+  #isClosed = false
+  #waiting = 0
+
+  constructor(options: ControllerClientOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Sends once the earlier requests are answered. An answer that says NOT_CONTROLLER is given back as it is, and the
+   * connection is dropped. Throws ControllerUnreachable.
+   */
+  request<Request, Response extends { readonly errorCode: number }>(
+    request: Message<Request>,
+    response: Message<Response>,
+    value: Request,
+  ): Promise<Response> {
+    if (this.#waiting >= mostWaiting) {
+      return Promise.reject(new ControllerUnreachable(`${this.#waiting} requests wait for the controller already`))
+    }
+    this.#waiting++
+    const answer = this.#last.then(() => this.#send(request, response, value)).finally(() => this.#waiting--)
+    this.#last = answer.catch(() => {})
+    return answer
+  }
+
+  /** What waits fails. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.#drop()
+    await this.#last
+  }
+
+  async #send<Request, Response extends { readonly errorCode: number }>(
+    request: Message<Request>,
+    response: Message<Response>,
+    value: Request,
+  ): Promise<Response> {
+    try {
+      const connection = await this.#connected()
+      const answer = await connection.request(request, response, value)
+      if (answer.errorCode === ErrorCode.NOT_CONTROLLER) await this.#drop()
+      return answer
+    } catch (error) {
+      await this.#drop()
+      if (error instanceof ControllerUnreachable) throw error
+      throw new ControllerUnreachable(`no answer from the controller to ${request.name}`, { cause: error })
+    }
+  }
+
+  async #connected(): Promise<Connection> {
+    const { metadata, listener, brokerId, ports, requestTimeoutMs } = this.#options
+    if (this.#isClosed) throw new ControllerUnreachable('closed')
+    const { controllerId } = metadata
+    const known = this.#connection
+    if (known !== null && known.controllerId === controllerId && !known.connection.isClosed) return known.connection
+    await this.#drop()
+    const endpoint = metadata.endpoint(controllerId, listener)
+    if (endpoint === undefined) throw new ControllerUnreachable('the controller is not known')
+    const connection = await Connection.open(
+      {
+        host: endpoint.host,
+        port: endpoint.port,
+        clientId: String(brokerId),
+        versions: 'negotiate',
+        connectTimeoutMs: requestTimeoutMs,
+        requestTimeoutMs,
+        inFlightMax: 1,
+      },
+      ports,
+    )
+    if (this.#isClosed) {
+      await connection.close()
+      throw new ControllerUnreachable('closed')
+    }
+    this.#connection = { controllerId, connection }
+    return connection
+  }
+
+  async #drop(): Promise<void> {
+    const known = this.#connection
+    this.#connection = null
+    await known?.connection.close()
+  }
+}
+
+const mostWaiting = 1_000
