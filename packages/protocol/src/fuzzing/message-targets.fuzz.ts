@@ -46,8 +46,8 @@ function attemptMessage(message: Message<unknown>, chance: Chance): void {
 
 function attemptMutant(message: Message<unknown>, version: number, bytes: Buffer): void {
   const subject = `${message.name} v${version} from ${bytes.toString('hex')}`
-  const generated = outcomeOf(() => codec(message, version).decode(new Reader(bytes)))
-  const closures = outcomeOf(() => closuresOf(message, version)(new Reader(bytes)))
+  const generated = outcomeOf(bytes, codec(message, version).decode)
+  const closures = outcomeOf(bytes, closuresOf(message, version))
   mustEqual(closures, generated, `${subject}: closures differ from generated code`)
   if (!('value' in generated)) return
   const { value } = generated
@@ -62,15 +62,27 @@ function attemptMutant(message: Message<unknown>, version: number, bytes: Buffer
 
 type Outcome = { readonly value: unknown } | { readonly refused: Readonly<Record<string, unknown>> }
 
-/** The value, or everything that the refusal says. */
-function outcomeOf(decode: () => unknown): Outcome {
+/** The value, or everything that the refusal says. The bytes lie between others, which nobody may read. */
+function outcomeOf(bytes: Buffer, decode: (reader: Reader) => unknown): Outcome {
+  const around = Buffer.concat([surroundings, bytes, surroundings])
+  const end = surroundings.length + bytes.length
+  const reader = new Reader(around, surroundings.length, end)
   try {
-    return { value: decode() }
+    const value = decode(reader)
+    if (reader.position > end)
+      throw new Error(`read ${reader.position - end} bytes beyond the end of ${bytes.toString('hex')}`)
+    return { value }
   } catch (error) {
     if (!(error instanceof MalformedMessage) || error.messageName === '') throw error
-    return { refused: { ...error, message: error.message } }
+    const { message, reason, messageName, version, field, offset } = error
+    if (offset < surroundings.length || offset > end)
+      throw new Error(`blames byte ${offset} of ${bytes.toString('hex')}`, { cause: error })
+    return { refused: { message, reason, messageName, version, field, offset } }
   }
 }
+
+/** Sound as lengths, counts and tags, so that who reads them goes on. */
+const surroundings = Buffer.alloc(64, 1)
 
 const closures = new Map<Message<unknown>, ((reader: Reader) => unknown)[]>()
 
