@@ -1,51 +1,59 @@
-import type { AppendOrigin, AppendOutcome } from '../core/log/append-outcome.ts'
+import { ErrorCode } from '@millrace/protocol/errors'
+import { BatchCursor } from '@millrace/protocol/records/batch-cursor'
+import {
+  baseOffsetAt,
+  batchSizeAt,
+  isControlAt,
+  isCrcValidAt,
+  lastOffsetAt,
+  maxTimestampAt,
+  partitionLeaderEpochAt,
+  producerIdAt,
+  setBaseOffset,
+  setPartitionLeaderEpoch,
+} from '@millrace/protocol/records/record-batch'
+import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
+import { partitionMetadataName } from '@millrace/protocol/storage/file-names'
+import { assert } from '@millrace/runtime/invariant'
+import type { AppendOrigin, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
+import { refused, validateAppend } from '../core/log/append-validation.ts'
+import { endMarkerOf } from '../core/log/end-marker.ts'
+import type { EndMarker, ProducerState } from '../core/log/producer-state.ts'
 import type { LeaderEpochCache } from '../core/log/leader-epoch-cache.ts'
+import { mustRoll, segmentsToDelete } from '../core/log/segment-rules.ts'
 import type { TopicSettings } from '../settings/topic-settings.ts'
+import { BatchReader } from './batch-reader.ts'
+import type { FetchedBatches, ReadOptions } from './batch-reader.ts'
+import type { Committable } from './commit-queue.ts'
+import { writeLeaderEpochs } from './leader-epoch-file.ts'
+import type { LogContext } from './log-context.ts'
 import type { LogEffects } from './log-effects.ts'
-
-/** A fetch or lookup outside logStartOffset..logEndOffset. */
-export class OffsetOutOfRange extends Error {
-  override readonly name = 'OffsetOutOfRange'
-}
+import { DirectoryOffline, OffsetOutOfRange, TopicIdMismatch, UnexpectedAppendOffset } from './log-errors.ts'
+import { isStorageFailure } from './storage-failure.ts'
+import { PendingWrites } from './pending-writes.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import { noteProducer, rebuildProducerState } from './producer-recovery.ts'
+import { Segment } from './segment.ts'
+import type { AppendedBytes } from './segment.ts'
+import type { Segments } from './segments.ts'
+import { offsetForTimestamp, offsetOfMaxTimestamp } from './timestamp-lookup.ts'
+import type { TimestampOffset } from './timestamp-lookup.ts'
 
 export interface AppendOptions {
   readonly leaderEpoch: number
   readonly origin: AppendOrigin
-  /** Of the Produce request: v3 and up carry exactly one magic 2 batch; zstd needs v7. */
+  /** Of the Produce request: 3 and up carry exactly one batch of magic 2; zstd needs 7. */
   readonly apiVersion: number
   readonly nowMs: number
 }
 
-export interface ReadOptions {
-  readonly fetchOffset: number
-  readonly maxBytes: number
-  /** Exclusive limit: high watermark, last stable offset or log end offset. */
-  readonly endOffset: number
-  /** Answer the first batch even when it is larger than `maxBytes` (KIP-74). */
-  readonly minOneBatch: boolean
-}
-
-/** Whole batches. `release` exactly once, when the bytes are sent. */
-export interface FetchedBatches {
-  readonly bytes: Buffer
-  /** Base offset of the first batch: may lie before the fetch offset. */
-  readonly firstOffset: number
-  /** Where the next fetch would begin. */
-  readonly nextOffset: number
-  release(): void
-}
-
-export interface TimestampOffset {
-  readonly timestamp: number
-  readonly offset: number
-  readonly leaderEpoch: number
-}
-
+/** A transaction that a reader of committed data must hide (KIP-98). */
 export interface AbortedTransaction {
   readonly producerId: number
   readonly firstOffset: number
 }
 
+/** A row of DescribeProducers. */
 export interface ActiveProducer {
   readonly producerId: number
   readonly producerEpoch: number
@@ -56,46 +64,693 @@ export interface ActiveProducer {
   readonly currentTransactionStartOffset: number
 }
 
-export declare class PartitionLog {
+/** What loading a log found. */
+export interface LoadedLog {
   readonly topic: string
   readonly partition: number
   readonly topicId: string | null
-  /** `<log.dir>/<topic>-<partition>` */
-  readonly path: string
+  /** The entry of log.dirs. */
+  readonly directory: string
+  /** Its path changes when the log is deleted. */
+  readonly folder: { path: string }
+  readonly settings: TopicSettings
+  readonly segments: Segments
+  readonly producers: ProducerState
+  readonly snapshots: ProducerSnapshots
+  readonly leaderEpochs: LeaderEpochCache
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  readonly recoveryPoint: number
+  readonly highWatermark: number
+}
+
+const noEffects: LogEffects = { endOffsetAdvanced: () => {}, failed: () => {} }
+
+/**
+ * One partition on disk. Appends are synchronous: they are checked, get their offsets and wait, gathered, for one write at the end of the turn;
+ * only then `logEndOffset` moves and `endOffsetAdvanced` is called. A write that fails or is short takes the directory offline, and nothing
+ * that waited is ever acknowledged. `logStartOffset ≤ lastStableOffset ≤ highWatermark ≤ logEndOffset`.
+ */
+export class PartitionLog implements Committable {
+  readonly topic: string
+  readonly partition: number
   /** The entry of log.dirs that holds it. */
   readonly directory: string
-  readonly settings: TopicSettings
-  readonly logStartOffset: number
-  /** Exclusive; everything below is written. */
-  readonly logEndOffset: number
-  readonly highWatermark: number
-  readonly recoveryPoint: number
-  /** Bytes of all segments. */
-  readonly size: number
-  readonly segmentCount: number
-  readonly firstUnstableOffset: number | null
-  /** min(highWatermark, first unstable offset). */
-  readonly lastStableOffset: number
   readonly leaderEpochs: LeaderEpochCache
-  readonly isOffline: boolean
-  attach(effects: LogEffects): void
-  reconfigure(settings: TopicSettings): void
-  /** Writes partition.metadata. Throws when the log has another id. */
-  assignTopicId(topicId: string): void
-  assignLeaderEpoch(leaderEpoch: number, startOffset: number): void
-  setHighWatermark(highWatermark: number): void
-  /** Replicas only: raises the log start (bounded by the high watermark). */
-  deleteRecordsBefore(offset: number): void
-  appendAsLeader(records: Buffer, options: AppendOptions): AppendOutcome
-  appendAsFollower(records: Buffer, nowMs: number): AppendOutcome
-  read(options: ReadOptions): FetchedBatches | null
-  abortedTransactions(fetchOffset: number, endOffset: number): AbortedTransaction[]
-  offsetForTimestamp(timestamp: number, endOffset: number): TimestampOffset | null
-  offsetOfMaxTimestamp(endOffset: number): TimestampOffset | null
-  /** ListOffsets v0: base offsets, newest first. */
-  legacyOffsetsBefore(timestamp: number, maxCount: number): number[]
-  truncateTo(offset: number): void
-  truncateFullyAndStartAt(offset: number): void
-  activeProducers(): ActiveProducer[]
-  flush(): void
+  readonly #context: LogContext
+  readonly #folder: { path: string }
+  readonly #segments: Segments
+  readonly #producers: ProducerState
+  readonly #snapshots: ProducerSnapshots
+  readonly #reader: BatchReader
+  readonly #writes: PendingWrites
+  #topicId: string | null
+  #settings: TopicSettings
+  #effects: LogEffects = noEffects
+  #logStartOffset: number
+  #logEndOffset: number
+  /** Where the next append goes: `logEndOffset` and what waits for the end of the turn. */
+  #nextOffset: number
+  #recoveryPoint: number
+  #highWatermark: number
+  #lastFlushMs: number
+  /** What `endOffsetAdvanced` said last. */
+  #announcedOffset: number
+  #isQueued = false
+  #hasNewFiles = false
+  #isClosed = false
+  #failure: Error | null = null
+
+  constructor(context: LogContext, loaded: LoadedLog) {
+    this.#context = context
+    this.topic = loaded.topic
+    this.partition = loaded.partition
+    this.directory = loaded.directory
+    this.leaderEpochs = loaded.leaderEpochs
+    this.#topicId = loaded.topicId
+    this.#folder = loaded.folder
+    this.#settings = loaded.settings
+    this.#segments = loaded.segments
+    this.#producers = loaded.producers
+    this.#snapshots = loaded.snapshots
+    this.#logStartOffset = loaded.logStartOffset
+    this.#logEndOffset = loaded.logEndOffset
+    this.#nextOffset = loaded.logEndOffset
+    this.#announcedOffset = loaded.logEndOffset
+    this.#recoveryPoint = loaded.recoveryPoint
+    this.#highWatermark = clamp(loaded.highWatermark, loaded.logStartOffset, loaded.logEndOffset)
+    this.#reader = new BatchReader(context.bufferPool, loaded.segments)
+    this.#writes = new PendingWrites(context.bufferPool)
+    this.#lastFlushMs = context.world.clock.wallMs()
+    this.#producers.transactions.onHighWatermark(this.#highWatermark)
+  }
+
+  /** `<log.dir>/<topic>-<partition>`, and its other name once it is deleted. */
+  get path(): string {
+    return this.#folder.path
+  }
+  /** Null until a controller named it. */
+  get topicId(): string | null {
+    return this.#topicId
+  }
+  get settings(): TopicSettings {
+    return this.#settings
+  }
+  get logStartOffset(): number {
+    return this.#logStartOffset
+  }
+  /** Exclusive; everything below it is written. */
+  get logEndOffset(): number {
+    return this.#logEndOffset
+  }
+  get highWatermark(): number {
+    return this.#highWatermark
+  }
+  /** Everything below it survives a power cut. */
+  get recoveryPoint(): number {
+    return this.#recoveryPoint
+  }
+  /** Bytes of all segments. */
+  get size(): number {
+    return this.#segments.size
+  }
+  get segmentCount(): number {
+    return this.#segments.count
+  }
+  /** The oldest segment's first offset; at or below `logStartOffset`. */
+  get firstSegmentOffset(): number {
+    return this.#segments.first.baseOffset
+  }
+  /** Where the active segment begins. */
+  get activeSegmentOffset(): number {
+    return this.#segments.active.baseOffset
+  }
+  /** Start of the oldest transaction that is open or not known to be over on all replicas; null when there is none. */
+  get firstUnstableOffset(): number | null {
+    const offset = this.#producers.transactions.firstUnstableOffset
+    return offset === null ? null : Math.max(offset, this.#logStartOffset)
+  }
+  /** Readers of committed data stop here (KIP-98). */
+  get lastStableOffset(): number {
+    return Math.min(this.#highWatermark, this.firstUnstableOffset ?? this.#highWatermark)
+  }
+  get isOffline(): boolean {
+    return this.#failure !== null
+  }
+
+  /** Who is told about written bytes and failures: the partition that owns the log. */
+  attach(effects: LogEffects): void {
+    this.#effects = effects
+  }
+
+  /** The topic's settings changed: from now on these hold. */
+  reconfigure(settings: TopicSettings): void {
+    this.#settings = settings
+  }
+
+  /** Ties the log to a topic id, on disk too. Throws TopicIdMismatch when it has another: then this is the log of a deleted topic. */
+  assignTopicId(topicId: string): void {
+    if (this.#topicId === topicId) return
+    if (this.#topicId !== null) throw new TopicIdMismatch(this.path, this.#topicId, topicId)
+    this.guarded(() => this.#context.world.files.replaceFile(`${this.path}/${partitionMetadataName}`, encodePartitionMetadata(topicId)))
+    this.#topicId = topicId
+  }
+
+  /** Notes that `leaderEpoch` begins at the end of the log: a new leader does so before its first append (KIP-101). */
+  assignLeaderEpoch(leaderEpoch: number, startOffset: number = this.#nextOffset): void {
+    if (this.leaderEpochs.assign(leaderEpoch, startOffset)) this.saveLeaderEpochs()
+  }
+
+  /** Everything below is committed. Kept within the log; may go back only by truncation. */
+  setHighWatermark(highWatermark: number): void {
+    this.#highWatermark = clamp(highWatermark, this.#logStartOffset, this.#logEndOffset)
+    this.#producers.transactions.onHighWatermark(this.#highWatermark)
+  }
+
+  /** Checks and appends one batch as the partition's leader; patches `records` in place. Readers see it when `logEndOffset` has passed it. */
+  appendAsLeader(records: Buffer, options: AppendOptions): AppendOutcome {
+    if (this.#failure !== null || this.#isClosed) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    const logStartOffset = this.#logStartOffset
+    const validated = validateAppend(records, {
+      origin: options.origin,
+      apiVersion: options.apiVersion,
+      nowMs: options.nowMs,
+      topicPartition: `${this.topic}-${this.partition}`,
+      logStartOffset,
+      settings: this.#settings,
+    })
+    if (!validated.ok) return validated
+    const { batch } = validated
+    const baseOffset = this.#nextOffset
+    const lastOffset = baseOffset + validated.lastOffsetDelta
+    setBaseOffset(batch, 0, baseOffset)
+    setPartitionLeaderEpoch(batch, 0, options.leaderEpoch)
+    let marker: EndMarker | null = null
+    if (producerIdAt(batch, 0) >= 0) {
+      const isControl = isControlAt(batch, 0)
+      if (isControl) marker = endMarkerOf(batch, 0)
+      const verdict = marker === null ? this.#producers.check(batch, 0) : this.#producers.checkMarker(batch, 0, marker)
+      if (verdict.errorCode !== ErrorCode.NONE) return refused(verdict.errorCode, logStartOffset)
+      const { duplicate } = verdict
+      if (duplicate !== null && !isControl) {
+        const { lastOffset: end, offsetDelta, timestamp } = duplicate
+        return { ok: true, baseOffset: end - offsetDelta, lastOffset: end, logAppendTimeMs: timestamp, logStartOffset, isDuplicate: true }
+      }
+    }
+    const { maxTimestamp, logAppendTimeMs } = validated
+    const appended: AppendedBytes = { size: batch.length, lastOffset, maxTimestamp, offsetOfMaxTimestamp: lastOffset }
+    const failure = this.append(batch, baseOffset, appended, options.nowMs)
+    return failure ?? { ok: true, baseOffset, lastOffset, logAppendTimeMs, logStartOffset, isDuplicate: false }
+  }
+
+  /**
+   * Appends whole batches as a leader sent them; offsets and leader epochs stay. An incomplete batch at the end is left out. Throws
+   * UnexpectedAppendOffset when they begin below the end of the log; answers CORRUPT_MESSAGE when one of them is damaged.
+   */
+  appendAsFollower(records: Buffer, nowMs: number): AppendOutcome {
+    if (this.#failure !== null || this.#isClosed) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    const cursor = new BatchCursor(records)
+    let baseOffset = -1
+    let nextOffset = this.#nextOffset
+    let length = 0
+    while (cursor.next()) {
+      const { position } = cursor
+      if (cursor.magic !== 2 || !isCrcValidAt(records, position)) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
+      const base = baseOffsetAt(records, position)
+      if (base < nextOffset) throw new UnexpectedAppendOffset(this.path, { baseOffset: base, lastOffset: lastOffsetAt(records, position), logEndOffset: nextOffset })
+      if (baseOffset < 0) baseOffset = base
+      nextOffset = lastOffsetAt(records, position) + 1
+      length = position + cursor.size
+    }
+    if (cursor.fault !== null) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
+    const accepted = { ok: true, lastOffset: nextOffset - 1, logAppendTimeMs: -1, logStartOffset: this.#logStartOffset, isDuplicate: false } as const
+    if (length === 0) return { ...accepted, baseOffset: nextOffset }
+    const batches = records.subarray(0, length)
+    const together = length <= this.#settings.segmentBytes
+    const failure = together ? this.append(batches, baseOffset, summaryOf(batches), nowMs) : this.appendOneByOne(batches, nowMs)
+    return failure ?? { ...accepted, baseOffset }
+  }
+
+  /** Whole batches from the one that holds `fetchOffset`; null when there is nothing below `endOffset`. Throws OffsetOutOfRange outside logStartOffset..logEndOffset. */
+  read(options: ReadOptions): FetchedBatches | null {
+    const { fetchOffset } = options
+    if (this.#failure !== null || this.#isClosed) throw new DirectoryOffline(`${this.path} is closed`)
+    if (fetchOffset < this.#logStartOffset || fetchOffset > this.#logEndOffset) {
+      throw new OffsetOutOfRange(fetchOffset, this.#logStartOffset, this.#logEndOffset)
+    }
+    const endOffset = Math.min(options.endOffset, this.#logEndOffset)
+    return this.guarded(() => this.#reader.read({ ...options, endOffset }))
+  }
+
+  /** The aborted transactions that touch `fetchOffset..endOffset`: those that began earlier too. */
+  abortedTransactions(fetchOffset: number, endOffset: number): AbortedTransaction[] {
+    return this.guarded(() => {
+      const found: AbortedTransaction[] = []
+      for (let index = Math.max(0, this.#segments.floorIndex(fetchOffset)); index < this.#segments.count; index++) {
+        for (const entry of this.#segments.at(index)!.transactions.entries) {
+          const { producerId, firstOffset, lastOffset } = entry
+          if (lastOffset >= fetchOffset && firstOffset < endOffset) found.push({ producerId, firstOffset })
+          // Every transaction that begins below this offset had ended by then.
+          if (entry.lastStableOffset >= endOffset) return found
+        }
+      }
+      return found
+    })
+  }
+
+  /** The first record below `endOffset` that is at least as young as `timestamp`; null when there is none. */
+  offsetForTimestamp(timestamp: number, endOffset: number): TimestampOffset | null {
+    const query = { timestamp, startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.#logEndOffset) }
+    return this.guarded(() => offsetForTimestamp(this.#context, this.#segments, query))
+  }
+
+  /** The first record that carries the largest timestamp (KIP-734); null when no record has one. */
+  offsetOfMaxTimestamp(): TimestampOffset | null {
+    return this.guarded(() => offsetOfMaxTimestamp(this.#context, this.#segments))
+  }
+
+  /** ListOffsets v0: where segments begin, newest first, that were last written at or before `timestamp` (-1: all and the end, -2: the first). */
+  legacyOffsetsBefore(timestamp: number, maxCount: number): number[] {
+    const { world } = this.#context
+    return this.guarded(() => {
+      const known = this.#segments.all.map(segment => ({
+        offset: Math.max(segment.baseOffset, this.#logStartOffset),
+        modifiedMs: world.files.stat(segment.log.path)?.modifiedMs ?? 0,
+      }))
+      if (this.#segments.active.writtenSize > 0) known.push({ offset: this.#logEndOffset, modifiedMs: world.clock.wallMs() })
+      let last = known.length - 1
+      if (timestamp === -2) last = 0
+      else if (timestamp !== -1) last = known.findLastIndex(({ modifiedMs }) => modifiedMs <= timestamp)
+      const offsets = known.slice(0, last + 1).map(({ offset }) => offset)
+      return offsets.reverse().slice(0, maxCount).sort((left, right) => right - left)
+    })
+  }
+
+  /** Raises the log start: what lies below is not served any more, and goes with its segments. Not above the high watermark. */
+  deleteRecordsBefore(offset: number): void {
+    const start = Math.min(offset, this.#highWatermark)
+    if (start <= this.#logStartOffset) return
+    this.#logStartOffset = start
+    this.guarded(() => {
+      if (this.leaderEpochs.truncateFromStart(start)) this.saveLeaderEpochs()
+    })
+  }
+
+  /** Cuts the log so that it ends at `offset`, at a batch: a follower does so where its leader's history differs. */
+  truncateTo(offset: number): void {
+    this.settle()
+    if (this.#failure !== null) return
+    if (offset >= this.#logEndOffset) {
+      if (this.leaderEpochs.truncateFromEnd(this.#logEndOffset)) this.saveLeaderEpochs()
+      return
+    }
+    if (offset < this.#segments.first.baseOffset) {
+      this.truncateFullyAndStartAt(offset)
+      return
+    }
+    this.guarded(() => {
+      const { nowMs } = this.now()
+      this.#reader.positions.clear()
+      for (const segment of this.#segments.removeAbove(offset)) segment.discard(0)
+      this.#segments.active.truncateTo(offset, nowMs)
+      this.#logStartOffset = Math.min(this.#logStartOffset, offset)
+      this.endAt(offset)
+      if (this.leaderEpochs.truncateFromEnd(offset)) this.saveLeaderEpochs()
+      this.#snapshots.remove(snapshot => snapshot > offset)
+      rebuildProducerState(this.#context, this.recoverable(), { endOffset: offset, nowMs })
+    })
+  }
+
+  /** Drops everything; the log is empty and begins at `offset`. */
+  truncateFullyAndStartAt(offset: number): void {
+    this.settle()
+    if (this.#failure !== null) return
+    this.guarded(() => {
+      const { nowMs } = this.now()
+      this.#reader.positions.clear()
+      for (const segment of this.#segments.removeAll()) segment.discard(0)
+      this.addSegment(offset, nowMs)
+      this.#logStartOffset = offset
+      this.endAt(offset)
+      if (this.leaderEpochs.clear()) this.saveLeaderEpochs()
+      this.#snapshots.remove(() => true)
+      this.#producers.clear(offset)
+    })
+  }
+
+  /** Producers with state, as DescribeProducers lists them (KIP-664). */
+  activeProducers(): ActiveProducer[] {
+    return Array.from(this.#producers.entries(), entry => ({
+      producerId: entry.producerId,
+      producerEpoch: entry.producerEpoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
+      lastTimestamp: entry.lastTimestamp,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionStartOffset: entry.transactionFirstOffset,
+    }))
+  }
+
+  /** Forgets producers that wrote nothing for producer.id.expiration.ms. */
+  expireProducers(nowMs: number): void {
+    this.#producers.expire(nowMs, this.#context.producerIdExpirationMs())
+  }
+
+  /** Drops the oldest segments that retention no longer keeps; the number of segments that went. */
+  applyRetention(nowMs: number): number {
+    this.settle()
+    if (this.#failure !== null || this.#isClosed) return 0
+    let count = 0
+    this.guarded(() => {
+      for (let answer = this.askRetention(nowMs); answer !== null; answer = this.askRetention(nowMs)) {
+        this.deleteOldest(answer.count, nowMs)
+        this.#context.logger.info('segments deleted', { topic: this.topic, partition: this.partition, count: answer.count, reason: answer.reason })
+        count += answer.count
+      }
+    })
+    return count
+  }
+
+  /** Starts a new segment now; does nothing when the active one is empty. */
+  roll(nowMs: number = this.now().nowMs): void {
+    this.settle()
+    if (this.#failure !== null || this.#segments.active.size === 0) return
+    this.guarded(() => this.rollAt(this.#nextOffset, nowMs))
+  }
+
+  /** For CommitQueue: writes what is pending, then announces it. Does not throw. */
+  commit(): number {
+    this.#isQueued = false
+    this.settle()
+    if (this.#announcedOffset !== this.#logEndOffset && this.#failure === null) {
+      this.#announcedOffset = this.#logEndOffset
+      this.#effects.endOffsetAdvanced(this.#logEndOffset)
+    }
+    return this.#writes.takeWritten()
+  }
+
+  /** Everything appended so far survives a power cut when it returns. */
+  flush(): void {
+    this.settle()
+    if (this.#failure === null) this.guarded(() => this.flushNow())
+  }
+
+  /** True when flush.ms has passed since the last flush and something was written since. */
+  isFlushDue(nowMs: number): boolean {
+    return this.#recoveryPoint < this.#logEndOffset && nowMs - this.#lastFlushMs >= this.#settings.flushMs
+  }
+
+  /** As `flush`, without holding up the loop. */
+  async flushAsync(): Promise<void> {
+    this.settle()
+    if (this.#failure !== null || this.#isClosed) return
+    const endOffset = this.#logEndOffset
+    this.#lastFlushMs = this.now().nowMs
+    try {
+      this.syncNewFiles()
+      for (const segment of this.#segments.all) {
+        if (!segment.isDirty) continue
+        segment.isDirty = false
+        await segment.log.pinned(file => file.datasyncAsync())
+      }
+      this.raiseRecoveryPoint(endOffset)
+    } catch (error) {
+      if (!this.#isClosed && isStorageFailure(error)) this.fail(error)
+      else if (!isStorageFailure(error)) throw error
+    }
+  }
+
+  /** Writes the producer state, final indexes and all data, so that a start after this needs no recovery. Closes the files. */
+  closeCleanly(): void {
+    if (this.#isClosed) return
+    this.settle()
+    if (this.#failure === null) {
+      this.guarded(() => {
+        this.#producers.endOffset = this.#logEndOffset
+        this.#snapshots.write(this.#logEndOffset, this.#producers.snapshot())
+        this.#segments.active.saveIndexes(true)
+        if (this.#settings.preallocate) this.#segments.active.trimLog()
+        this.flushNow()
+      })
+    }
+    this.close()
+  }
+
+  /** Closes the files as they are; what waits for the end of the turn is dropped. */
+  close(): void {
+    this.#isClosed = true
+    this.#writes.drop()
+    for (const segment of this.#segments.all) segment.close()
+  }
+
+  /** The folder was renamed: it is on its way out. */
+  renamed(path: string): void {
+    this.#folder.path = path
+  }
+
+  /** For LogDirectories: the directory failed, here or in another of its logs. `failed` is called at the end of the turn. */
+  goOffline(error: Error): void {
+    if (this.#failure === null) this.#failure = error
+    this.#writes.drop()
+    this.close()
+    const effects = this.#effects
+    this.#effects = noEffects
+    this.#context.world.timers.soon(() => effects.failed(error))
+  }
+
+  /** Writes what is pending: then it may be seen. The announcement waits for the end of the turn. */
+  private settle(): void {
+    if (this.#failure !== null || this.#isClosed) return
+    this.guardedQuietly(() => {
+      const { active } = this.#segments
+      this.#writes.write(active)
+      active.transactions.save()
+      if (this.#nextOffset - this.#recoveryPoint >= this.#settings.flushMessages) this.flushNow()
+      this.#logEndOffset = this.#nextOffset
+    })
+  }
+
+  private append(bytes: Buffer, firstOffset: number, appended: AppendedBytes, nowMs: number): AppendRefused | null {
+    const isAppended = this.guardedQuietly(() => {
+      if (this.mustRoll(appended, nowMs)) this.rollAt(firstOffset, nowMs)
+      const segment = this.#segments.active
+      const aborted = this.noteBatches(bytes)
+      segment.onAppended(appended, this.#settings.indexIntervalBytes)
+      this.#writes.add(segment, bytes)
+      for (const transaction of aborted) segment.transactions.append(transaction)
+    })
+    if (!isAppended) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    this.#nextOffset = appended.lastOffset + 1
+    this.#producers.endOffset = this.#nextOffset
+    if (!this.#isQueued) {
+      this.#isQueued = true
+      this.#context.commits.add(this)
+    }
+    return null
+  }
+
+  /** A fetch larger than a segment: each batch by itself, as far as it goes. */
+  private appendOneByOne(batches: Buffer, nowMs: number): AppendRefused | null {
+    for (let position = 0; position < batches.length;) {
+      const batch = batches.subarray(position, position + batchSizeAt(batches, position))
+      const failure = this.append(batch, baseOffsetAt(batch, 0), summaryOf(batch), nowMs)
+      if (failure !== null) return failure
+      position += batch.length
+    }
+    return null
+  }
+
+  /** Takes leader epochs and producers of `bytes` into account; the aborted transactions that end here. */
+  private noteBatches(bytes: Buffer): readonly { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] {
+    let aborted: { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] | undefined
+    for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
+      const epoch = partitionLeaderEpochAt(bytes, position)
+      if (epoch !== this.leaderEpochs.latest) this.assignLeaderEpoch(epoch, baseOffsetAt(bytes, position))
+      if (producerIdAt(bytes, position) < 0) continue
+      const completed = noteProducer(this.#producers, bytes, position)
+      if (completed === null || !completed.isAborted) continue
+      const { producerId, firstOffset, lastOffset } = completed
+      const lastStableOffset = this.#producers.transactions.lastStableOffsetAfter(completed)
+      ;(aborted ??= []).push({ producerId, firstOffset, lastOffset, lastStableOffset })
+    }
+    return aborted ?? []
+  }
+
+  private mustRoll(appended: AppendedBytes, nowMs: number): boolean {
+    const segment = this.#segments.active
+    const { size } = segment
+    return mustRoll({
+      size,
+      baseOffset: segment.baseOffset,
+      firstTimestamp: size === 0 ? -1 : segment.firstTimestamp(),
+      createdMs: segment.createdMs,
+      isIndexFull: segment.isIndexFull(this.#settings.segmentIndexBytes),
+      jitterMs: segment.jitterMs,
+      appendSize: appended.size,
+      appendLastOffset: appended.lastOffset,
+      appendMaxTimestamp: appended.maxTimestamp,
+      nowMs,
+      settings: this.#settings,
+    })
+  }
+
+  private rollAt(baseOffset: number, nowMs: number): void {
+    const old = this.#segments.active
+    this.#writes.write(old)
+    old.transactions.save()
+    old.deactivate()
+    if (this.#settings.preallocate) old.trimLog()
+    this.addSegment(baseOffset, nowMs)
+    this.#producers.endOffset = baseOffset
+    const hasSnapshot = this.#snapshots.write(baseOffset, this.#producers.snapshot())
+    void this.flushRolled(old, hasSnapshot ? baseOffset : -1)
+  }
+
+  private addSegment(baseOffset: number, nowMs: number): void {
+    const { segmentBytes, segmentJitterMs, preallocate } = this.#settings
+    const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
+    const preallocateBytes = preallocate ? segmentBytes : 0
+    this.#segments.add(Segment.create(this.#context, { folder: this.#folder, baseOffset, nowMs, jitterMs, preallocateBytes }))
+    this.#hasNewFiles = true
+  }
+
+  /** A closed segment goes to the disk behind the loop's back; then the recovery point may pass it. */
+  private async flushRolled(segment: Segment, snapshotOffset: number): Promise<void> {
+    try {
+      this.syncNewFiles()
+      await segment.flushAll()
+      if (snapshotOffset >= 0) await this.#snapshots.flush(snapshotOffset)
+      if (!this.#isClosed) this.raiseRecoveryPoint(this.#logEndOffset)
+    } catch (error) {
+      if (!this.#isClosed && isStorageFailure(error)) this.fail(error)
+      else if (!isStorageFailure(error)) throw error
+    }
+  }
+
+  private flushNow(): void {
+    this.syncNewFiles()
+    for (const segment of this.#segments.all) {
+      if (!segment.isDirty) continue
+      segment.log.use().datasync()
+      segment.isDirty = false
+    }
+    this.#recoveryPoint = this.#nextOffset
+    this.#lastFlushMs = this.now().nowMs
+  }
+
+  private syncNewFiles(): void {
+    if (!this.#hasNewFiles) return
+    this.#hasNewFiles = false
+    const { files } = this.#context.world
+    files.syncDirectory(this.path)
+    files.syncDirectory(this.directory)
+  }
+
+  /** To `endOffset`, or to where the first segment with unsynced bytes begins. */
+  private raiseRecoveryPoint(endOffset: number): void {
+    const firstDirty = this.#segments.all.find(segment => segment.isDirty)
+    const safe = Math.min(endOffset, firstDirty?.baseOffset ?? endOffset, this.#logEndOffset)
+    this.#recoveryPoint = Math.max(this.#recoveryPoint, safe)
+  }
+
+  private askRetention(nowMs: number): ReturnType<typeof segmentsToDelete> {
+    const { retentionMs, retentionBytes, cleanupPolicy } = this.#settings
+    return segmentsToDelete({
+      segments: this.#segments.all.map(segment => ({
+        baseOffset: segment.baseOffset,
+        size: segment.size,
+        largestTimestamp: segment.largestTimestamp(),
+      })),
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.#logEndOffset,
+      highWatermark: this.#highWatermark,
+      nowMs,
+      settings: { retentionMs, retentionBytes, deletes: cleanupPolicy.delete },
+    })
+  }
+
+  private deleteOldest(count: number, nowMs: number): void {
+    if (count === this.#segments.count) this.rollAt(this.#nextOffset, nowMs)
+    this.#reader.positions.clear()
+    const removed = this.#segments.removeFirst(count)
+    const first = this.#segments.first.baseOffset
+    for (const segment of removed) segment.discard(this.#settings.fileDeleteDelayMs)
+    this.#snapshots.remove(offset => offset < first && removed.some(segment => segment.baseOffset === offset))
+    if (first <= this.#logStartOffset) return
+    this.#logStartOffset = first
+    if (this.leaderEpochs.truncateFromStart(first)) this.saveLeaderEpochs()
+  }
+
+  private endAt(offset: number): void {
+    this.#nextOffset = offset
+    this.#logEndOffset = offset
+    this.#announcedOffset = offset
+    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
+    this.#highWatermark = clamp(this.#highWatermark, this.#logStartOffset, offset)
+  }
+
+  private recoverable(): { segments: Segments; producers: ProducerState; snapshots: ProducerSnapshots; logStartOffset: number } {
+    return { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots, logStartOffset: this.#logStartOffset }
+  }
+
+  private saveLeaderEpochs(): void {
+    this.guarded(() => writeLeaderEpochs(this.#context.world.files, this.path, this.leaderEpochs))
+  }
+
+  private now(): { nowMs: number } {
+    return { nowMs: this.#context.world.clock.wallMs() }
+  }
+
+  /** A file operation whose failure takes the directory offline; the error goes on to the caller. */
+  private guarded<T>(operation: () => T): T {
+    try {
+      return operation()
+    } catch (error) {
+      if (isStorageFailure(error)) this.fail(error)
+      throw error
+    }
+  }
+
+  /** As `guarded`; false instead of a failure of the storage, which `failed` tells. */
+  private guardedQuietly(operation: () => void): boolean {
+    try {
+      this.guarded(operation)
+      return true
+    } catch (error) {
+      if (isStorageFailure(error)) return false
+      throw error
+    }
+  }
+
+  /** Nothing that waits will be acknowledged; the good bytes end where the last full write did. */
+  private fail(error: Error): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#writes.drop()
+    try {
+      this.#segments.active.trimLog()
+    } catch {
+      // The disk is failing already; recovery cuts the tail at the next start.
+    }
+    this.#context.onFailure(this.directory, error)
+  }
+}
+
+function clamp(value: number, low: number, high: number): number {
+  assert(low <= high, 'a log does not end before it begins')
+  return Math.max(low, Math.min(value, high))
+}
+
+/** Of one or more whole batches. */
+function summaryOf(batches: Buffer): AppendedBytes {
+  let maxTimestamp = -1
+  let offsetOfMaxTimestamp = -1
+  let lastOffset = -1
+  for (let position = 0; position < batches.length; position += batchSizeAt(batches, position)) {
+    lastOffset = lastOffsetAt(batches, position)
+    const timestamp = maxTimestampAt(batches, position)
+    if (timestamp <= maxTimestamp) continue
+    maxTimestamp = timestamp
+    offsetOfMaxTimestamp = lastOffset
+  }
+  return { size: batches.length, lastOffset, maxTimestamp, offsetOfMaxTimestamp }
 }

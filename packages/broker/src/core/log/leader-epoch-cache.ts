@@ -42,11 +42,8 @@ export class LeaderEpochCache {
   assign(epoch: number, startOffset: number): boolean {
     if (epoch < 0 || startOffset < 0) return false
     const last = this.#entries.at(-1)
-    if (last !== undefined) {
-      if (last.epoch === epoch) return false
-      // A lower epoch at or after the newest start would rewrite history that later leaders built on.
-      if (epoch < last.epoch && startOffset >= last.startOffset) return false
-    }
+    if (last !== undefined && last.epoch === epoch && last.startOffset <= startOffset) return false
+    // What contradicts the new entry was written by leaders that lost: the newest word counts.
     this.#entries = this.#entries.filter(entry => entry.epoch < epoch && entry.startOffset < startOffset)
     this.#entries.push({ epoch, startOffset })
     return true

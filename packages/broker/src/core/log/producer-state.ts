@@ -1,0 +1,244 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import {
+  baseOffsetAt,
+  baseSequenceAt,
+  decrementSequence,
+  isTransactionalAt,
+  lastOffsetAt,
+  lastOffsetDeltaAt,
+  lastSequenceAt,
+  maxTimestampAt,
+  producerEpochAt,
+  producerIdAt,
+} from '@millrace/protocol/records/record-batch'
+import type { ProducerSnapshotEntry } from '@millrace/protocol/storage/producer-snapshot'
+import { TransactionMap } from './transaction-map.ts'
+import type { CompletedTransaction } from './transaction-map.ts'
+
+/** Batches per producer that a repetition is recognised among (KIP-98): what Java's producer may have in flight. */
+const batchesRemembered = 5
+const maxSequence = 0x7fffffff
+const noEpoch = -1
+const none = -1
+
+export interface RememberedBatch {
+  readonly lastSequence: number
+  readonly lastOffset: number
+  /** Last offset minus first. */
+  readonly offsetDelta: number
+  readonly timestamp: number
+}
+
+export interface ProducerEntry {
+  readonly producerId: number
+  producerEpoch: number
+  /** Of the last transaction marker; -1 for none. */
+  coordinatorEpoch: number
+  lastTimestamp: number
+  /** -1: no transaction is open. */
+  transactionFirstOffset: number
+  /** Oldest first; empty after a marker with a new epoch. */
+  batches: RememberedBatch[]
+}
+
+/** What a commit or abort marker says. */
+export interface EndMarker {
+  readonly isAbort: boolean
+  readonly coordinatorEpoch: number
+  readonly timestamp: number
+}
+
+/** `errorCode` is NONE for a batch that may be appended, and for one that was appended before: then `duplicate` is set. */
+export interface ProducerVerdict {
+  readonly errorCode: number
+  readonly duplicate: RememberedBatch | null
+}
+
+const accepted: ProducerVerdict = { errorCode: ErrorCode.NONE, duplicate: null }
+const outOfOrder: ProducerVerdict = { errorCode: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, duplicate: null }
+const oldEpoch: ProducerVerdict = { errorCode: ErrorCode.INVALID_PRODUCER_EPOCH, duplicate: null }
+const wrongTransaction: ProducerVerdict = { errorCode: ErrorCode.INVALID_TXN_STATE, duplicate: null }
+const coordinatorFenced: ProducerVerdict = { errorCode: ErrorCode.TRANSACTION_COORDINATOR_FENCED, duplicate: null }
+
+/**
+ * The idempotent and transactional producers of one partition (KIP-98; reference 4.8): what makes a retry a no-op, a stale
+ * producer an error, and what readers of committed data may see. A function of the log's batches in order, so a restart
+ * rebuilds it from the newest snapshot and the batches after it.
+ */
+export class ProducerState {
+  readonly #producers = new Map<number, ProducerEntry>()
+  readonly transactions = new TransactionMap()
+  /** Everything below has been taken in. */
+  endOffset = 0
+
+  get count(): number {
+    return this.#producers.size
+  }
+
+  entries(): IterableIterator<ProducerEntry> {
+    return this.#producers.values()
+  }
+
+  get(producerId: number): ProducerEntry | undefined {
+    return this.#producers.get(producerId)
+  }
+
+  /** May a leader append this batch of a client or coordinator? Changes nothing. The batch must have a producer id. */
+  check(buffer: Uint8Array, position: number): ProducerVerdict {
+    const entry = this.#producers.get(producerIdAt(buffer, position))
+    // Unknown here: deleted by retention, expired, or new. Any sequence may start (KAFKA-5793).
+    if (entry === undefined) return accepted
+    const epoch = producerEpochAt(buffer, position)
+    const firstSequence = baseSequenceAt(buffer, position)
+    if (epoch === entry.producerEpoch) {
+      const duplicate = findDuplicate(entry, firstSequence, lastSequenceAt(buffer, position))
+      if (duplicate !== null) return { errorCode: ErrorCode.NONE, duplicate }
+    }
+    if (epoch < entry.producerEpoch) return oldEpoch
+    if (entry.producerEpoch !== noEpoch) {
+      if (epoch !== entry.producerEpoch) {
+        if (firstSequence !== 0) return outOfOrder
+      } else if (!follows(entry.batches.at(-1)?.lastSequence ?? none, firstSequence)) {
+        return outOfOrder
+      }
+    }
+    if (entry.transactionFirstOffset !== none && !isTransactionalAt(buffer, position)) return wrongTransaction
+    return accepted
+  }
+
+  /** May a coordinator append this marker? Changes nothing. */
+  checkMarker(buffer: Uint8Array, position: number, marker: EndMarker): ProducerVerdict {
+    const entry = this.#producers.get(producerIdAt(buffer, position))
+    if (entry === undefined) return accepted
+    if (producerEpochAt(buffer, position) < entry.producerEpoch) return oldEpoch
+    if (marker.coordinatorEpoch < entry.coordinatorEpoch) return coordinatorFenced
+    return accepted
+  }
+
+  /** Takes in a batch of records that is in the log now, whatever `check` would say: replicas and recovery obey the log. */
+  onBatch(buffer: Uint8Array, position: number): void {
+    const producerId = producerIdAt(buffer, position)
+    const entry = this.entryOf(producerId)
+    const epoch = producerEpochAt(buffer, position)
+    setEpoch(entry, epoch)
+    const timestamp = maxTimestampAt(buffer, position)
+    if (entry.batches.length === batchesRemembered) entry.batches.shift()
+    entry.batches.push({
+      lastSequence: lastSequenceAt(buffer, position),
+      lastOffset: lastOffsetAt(buffer, position),
+      offsetDelta: lastOffsetDeltaAt(buffer, position),
+      timestamp,
+    })
+    entry.lastTimestamp = timestamp
+    if (entry.transactionFirstOffset === none && isTransactionalAt(buffer, position)) {
+      entry.transactionFirstOffset = baseOffsetAt(buffer, position)
+      this.transactions.begin(producerId, entry.transactionFirstOffset)
+    }
+  }
+
+  /** Takes in a marker that is in the log now. The transaction it ends, or null when there was none: then nothing changes for readers. */
+  onMarker(buffer: Uint8Array, position: number, marker: EndMarker): CompletedTransaction | null {
+    const producerId = producerIdAt(buffer, position)
+    const entry = this.entryOf(producerId)
+    setEpoch(entry, producerEpochAt(buffer, position))
+    entry.coordinatorEpoch = marker.coordinatorEpoch
+    entry.lastTimestamp = marker.timestamp
+    const firstOffset = entry.transactionFirstOffset
+    entry.transactionFirstOffset = none
+    if (firstOffset === none) return null
+    return this.transactions.complete({
+      producerId,
+      firstOffset,
+      lastOffset: baseOffsetAt(buffer, position),
+      isAborted: marker.isAbort,
+    })
+  }
+
+  /** Forgets producers without an open transaction that wrote nothing for `expirationMs`. */
+  expire(nowMs: number, expirationMs: number): number {
+    let expired = 0
+    for (const entry of this.#producers.values()) {
+      if (entry.transactionFirstOffset !== none || nowMs - entry.lastTimestamp < expirationMs) continue
+      this.#producers.delete(entry.producerId)
+      expired++
+    }
+    return expired
+  }
+
+  clear(endOffset: number): void {
+    this.#producers.clear()
+    this.transactions.clear()
+    this.endOffset = endOffset
+  }
+
+  /** Starts over from a snapshot; producers that have expired since are left out. */
+  load(entries: readonly ProducerSnapshotEntry[], endOffset: number, nowMs: number, expirationMs: number): void {
+    this.clear(endOffset)
+    for (const from of entries) {
+      const transactionFirstOffset = from.currentTransactionFirstOffset
+      if (transactionFirstOffset === none && nowMs - from.timestamp >= expirationMs) continue
+      const { lastSequence, lastOffset, offsetDelta, timestamp } = from
+      this.#producers.set(from.producerId, {
+        producerId: from.producerId,
+        producerEpoch: from.producerEpoch,
+        coordinatorEpoch: from.coordinatorEpoch,
+        lastTimestamp: timestamp,
+        transactionFirstOffset,
+        batches: lastOffset >= 0 ? [{ lastSequence, lastOffset, offsetDelta, timestamp }] : [],
+      })
+      if (transactionFirstOffset !== none) this.transactions.begin(from.producerId, transactionFirstOffset)
+    }
+  }
+
+  /** What a snapshot at `endOffset` holds: the last batch of each producer. */
+  snapshot(): ProducerSnapshotEntry[] {
+    return Array.from(this.#producers.values(), entry => {
+      const last = entry.batches.at(-1)
+      return {
+        producerId: entry.producerId,
+        producerEpoch: entry.producerEpoch,
+        lastSequence: last?.lastSequence ?? none,
+        lastOffset: last?.lastOffset ?? none,
+        offsetDelta: last?.offsetDelta ?? 0,
+        timestamp: entry.lastTimestamp,
+        coordinatorEpoch: entry.coordinatorEpoch,
+        currentTransactionFirstOffset: entry.transactionFirstOffset,
+      }
+    })
+  }
+
+  private entryOf(producerId: number): ProducerEntry {
+    let entry = this.#producers.get(producerId)
+    if (entry === undefined) {
+      entry = {
+        producerId,
+        producerEpoch: noEpoch,
+        coordinatorEpoch: none,
+        lastTimestamp: none,
+        transactionFirstOffset: none,
+        batches: [],
+      }
+      this.#producers.set(producerId, entry)
+    }
+    return entry
+  }
+}
+
+/** A new epoch starts a new sequence: what the old one sent is forgotten. */
+function setEpoch(entry: ProducerEntry, producerEpoch: number): void {
+  if (entry.producerEpoch === producerEpoch) return
+  entry.producerEpoch = producerEpoch
+  entry.batches = []
+}
+
+function findDuplicate(entry: ProducerEntry, firstSequence: number, lastSequence: number): RememberedBatch | null {
+  for (const batch of entry.batches) {
+    if (batch.lastSequence !== lastSequence) continue
+    if (decrementSequence(batch.lastSequence, batch.offsetDelta) === firstSequence) return batch
+  }
+  return null
+}
+
+function follows(lastSequence: number, nextSequence: number): boolean {
+  return nextSequence === lastSequence + 1 || (nextSequence === 0 && lastSequence === maxSequence)
+}

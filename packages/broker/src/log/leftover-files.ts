@@ -1,0 +1,71 @@
+import { FileSuffix, parseFileName } from '@millrace/protocol/storage/file-names'
+import type { SegmentFileName } from '@millrace/protocol/storage/file-names'
+import type { LogContext } from './log-context.ts'
+import { HeaderScan } from './header-scan.ts'
+
+interface NamedFile extends SegmentFileName {
+  readonly path: string
+}
+
+/**
+ * Finishes or undoes what a stop interrupted (reference 4.7): removes `.deleted` and `.cleaned`; renames the `.swap` files of a finished
+ * compaction over the segments that they replace; removes indexes that have no `.log`.
+ */
+export function clearLeftovers(context: LogContext, folder: string): void {
+  const { files } = context.world
+  const listed = listSegmentFiles(context, folder)
+  const cleaned = listed.filter(({ transient }) => transient === FileSuffix.cleaned)
+  // Swap files from the smallest unfinished output on belong to it (KAFKA-6264).
+  const firstUnfinished = Math.min(...cleaned.map(({ baseOffset }) => baseOffset))
+  const isUnfinished = (file: NamedFile): boolean =>
+    file.transient === FileSuffix.swap && file.baseOffset >= firstUnfinished
+  for (const file of listed) {
+    if (file.transient === FileSuffix.deleted || file.transient === FileSuffix.cleaned || isUnfinished(file)) files.remove(file.path)
+  }
+  finishSwap(context, folder, listed.filter(file => file.transient === FileSuffix.swap && !isUnfinished(file)))
+
+  const current = listSegmentFiles(context, folder)
+  const logs = new Set(current.filter(({ suffix }) => suffix === FileSuffix.log).map(({ baseOffset }) => baseOffset))
+  for (const file of current) {
+    if (file.suffix === FileSuffix.producerSnapshot || logs.has(file.baseOffset)) continue
+    context.logger.warn('index without a segment removed', { path: file.path })
+    files.remove(file.path)
+  }
+}
+
+/** Files of segments and snapshots; everything else in the folder is somebody else's. */
+function listSegmentFiles(context: LogContext, folder: string): NamedFile[] {
+  return context.world.files.list(folder).flatMap(name => {
+    const parsed = parseFileName(name)
+    return parsed === null ? [] : [{ ...parsed, path: `${folder}/${name}` }]
+  })
+}
+
+/** The output of a compaction covers a range of offsets: segments in it were its input, and were not removed yet. */
+function finishSwap(context: LogContext, folder: string, swap: readonly NamedFile[]): void {
+  const { files } = context.world
+  const logs = swap.filter(({ suffix }) => suffix === FileSuffix.log)
+  if (logs.length > 0) {
+    const start = Math.min(...logs.map(({ baseOffset }) => baseOffset))
+    const end = Math.max(...logs.map(log => nextOffsetOf(context, log)))
+    for (const file of listSegmentFiles(context, folder)) {
+      const isInput = file.transient === '' && file.suffix !== FileSuffix.producerSnapshot
+      if (isInput && file.baseOffset >= start && file.baseOffset < end) files.remove(file.path)
+    }
+  }
+  for (const file of swap) files.rename(file.path, file.path.slice(0, -FileSuffix.swap.length))
+}
+
+function nextOffsetOf(context: LogContext, log: NamedFile): number {
+  const file = context.world.files.open(log.path, 'read')
+  const window = context.bufferPool.take(64 * 1024)
+  try {
+    const scan = new HeaderScan(file, { position: 0, end: file.size(), window })
+    let nextOffset = log.baseOffset
+    while (scan.next()) nextOffset = scan.lastOffset + 1
+    return nextOffset
+  } finally {
+    context.bufferPool.give(window)
+    file.close()
+  }
+}

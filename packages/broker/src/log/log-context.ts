@@ -1,0 +1,20 @@
+import type { BufferPool } from '@millrace/runtime/buffer-pool'
+import type { Logger } from '@millrace/runtime/logger'
+import type { World } from '@millrace/runtime/ports'
+import type { CommitQueue } from './commit-queue.ts'
+import type { OpenFiles } from './open-files.ts'
+import type { Trash } from './trash.ts'
+
+/** What all logs of a broker share. */
+export interface LogContext {
+  readonly world: World
+  readonly logger: Logger
+  readonly bufferPool: BufferPool
+  readonly openFiles: OpenFiles
+  readonly commits: CommitQueue
+  readonly trash: Trash
+  /** Asked each time: it is dynamic. */
+  readonly producerIdExpirationMs: () => number
+  /** A file operation in a log directory failed: that directory goes offline, with all its logs. */
+  readonly onFailure: (directory: string, error: Error) => void
+}

@@ -1,0 +1,133 @@
+import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '@millrace/protocol/storage/checkpoint'
+import type { OffsetCheckpointEntry } from '@millrace/protocol/storage/checkpoint'
+import { cleanShutdownMarker } from '@millrace/protocol/storage/clean-shutdown'
+import {
+  cleanShutdownName,
+  highWatermarkCheckpointName,
+  lockName,
+  logStartCheckpointName,
+  parseDirectoryName,
+  recoveryPointCheckpointName,
+} from '@millrace/protocol/storage/file-names'
+import type { PartitionDirectoryName } from '@millrace/protocol/storage/file-names'
+import { MalformedFile } from '@millrace/protocol/storage/malformed-file'
+import type { FileLock } from '@millrace/runtime/ports'
+import type { LogContext } from './log-context.ts'
+import type { PartitionLog } from './partition-log.ts'
+import { readWhole } from './write-fully.ts'
+
+/** What the checkpoints of a directory say of one partition. */
+export interface CheckpointedOffsets {
+  readonly recoveryPoint: number
+  readonly logStartOffset: number
+  readonly highWatermark: number
+}
+
+export interface FoundFolder extends PartitionDirectoryName {
+  readonly path: string
+}
+
+/** One entry of log.dirs: its lock, its clean marker and its checkpoints. */
+export class LogDirectory {
+  readonly path: string
+  /** Why it is offline; null while it works. */
+  failure: Error | null = null
+  readonly #context: LogContext
+  #lock: FileLock | null = null
+
+  constructor(context: LogContext, path: string) {
+    this.#context = context
+    this.path = path
+  }
+
+  get isOnline(): boolean {
+    return this.failure === null
+  }
+
+  /** Makes the folder if it is missing and takes it for this process. Throws FileLocked when another has it. */
+  open(): void {
+    const { files } = this.#context.world
+    files.makeDirectory(this.path)
+    this.#lock = files.lock(`${this.path}/${lockName}`)
+  }
+
+  /** Whether the last stop was orderly. Says so once: the marker is gone afterwards. */
+  takeCleanMarker(): boolean {
+    const { files } = this.#context.world
+    const path = `${this.path}/${cleanShutdownName}`
+    if (files.stat(path) === null) return false
+    files.remove(path)
+    files.syncDirectory(this.path)
+    return true
+  }
+
+  /** The last thing of an orderly stop. */
+  writeCleanMarker(): void {
+    this.#context.world.files.replaceFile(`${this.path}/${cleanShutdownName}`, cleanShutdownMarker)
+  }
+
+  /** The folders of partitions, those on their way out included. */
+  folders(): FoundFolder[] {
+    const { files } = this.#context.world
+    return files.list(this.path).flatMap(name => {
+      const parsed = parseDirectoryName(name)
+      const path = `${this.path}/${name}`
+      return parsed !== null && files.stat(path)?.isDirectory === true ? [{ ...parsed, path }] : []
+    })
+  }
+
+  /** By `topic-partition`. */
+  readCheckpoints(): (topic: string, partition: number) => CheckpointedOffsets {
+    const recoveryPoints = this.readForgiving(recoveryPointCheckpointName)
+    const logStarts = this.readForgiving(logStartCheckpointName)
+    const highWatermarks = this.read(highWatermarkCheckpointName)
+    return (topic, partition) => {
+      const key = `${topic}-${partition}`
+      return {
+        recoveryPoint: recoveryPoints.get(key) ?? 0,
+        logStartOffset: logStarts.get(key) ?? 0,
+        highWatermark: highWatermarks.get(key) ?? 0,
+      }
+    }
+  }
+
+  writeRecoveryPoints(logs: readonly PartitionLog[]): void {
+    this.write(recoveryPointCheckpointName, logs, log => log.recoveryPoint)
+  }
+
+  /** Only starts inside the first segment: others are what the first file's name says. */
+  writeLogStartOffsets(logs: readonly PartitionLog[]): void {
+    const inside = logs.filter(log => log.logStartOffset > log.firstSegmentOffset)
+    this.write(logStartCheckpointName, inside, log => log.logStartOffset)
+  }
+
+  writeHighWatermarks(logs: readonly PartitionLog[]): void {
+    this.write(highWatermarkCheckpointName, logs, log => log.highWatermark)
+  }
+
+  release(): void {
+    this.#lock?.release()
+    this.#lock = null
+  }
+
+  private write(name: string, logs: readonly PartitionLog[], offsetOf: (log: PartitionLog) => number): void {
+    const entries = logs.map(log => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
+    this.#context.world.files.replaceFile(`${this.path}/${name}`, encodeOffsetCheckpoint(entries))
+  }
+
+  private read(name: string): Map<string, number> {
+    const entries = decodeOffsetCheckpoint(readWhole(this.#context.world.files, `${this.path}/${name}`))
+    return new Map(entries.map((entry: OffsetCheckpointEntry) => [`${entry.topic}-${entry.partition}`, entry.offset]))
+  }
+
+  /** A broken one costs a longer recovery, or shows records again that were deleted: less than refusing the directory. */
+  private readForgiving(name: string): Map<string, number> {
+    try {
+      return this.read(name)
+    } catch (error) {
+      if (!(error instanceof MalformedFile)) throw error
+      this.#context.logger.warn('broken checkpoint ignored', { path: `${this.path}/${name}`, reason: error.reason })
+      return new Map()
+    }
+  }
+}

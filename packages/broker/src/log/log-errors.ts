@@ -1,0 +1,47 @@
+/** A fetch outside logStartOffset..logEndOffset. */
+export class OffsetOutOfRange extends Error {
+  override readonly name = 'OffsetOutOfRange'
+  readonly fetchOffset: number
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+
+  constructor(fetchOffset: number, logStartOffset: number, logEndOffset: number) {
+    super(`offset ${fetchOffset} outside ${logStartOffset}..${logEndOffset}`)
+    this.fetchOffset = fetchOffset
+    this.logStartOffset = logStartOffset
+    this.logEndOffset = logEndOffset
+  }
+}
+
+/** A leader sent a follower batches that begin below the end of its log. */
+export class UnexpectedAppendOffset extends Error {
+  override readonly name = 'UnexpectedAppendOffset'
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly logEndOffset: number
+
+  constructor(path: string, offsets: { baseOffset: number; lastOffset: number; logEndOffset: number }) {
+    super(`${path}: batch ${offsets.baseOffset}..${offsets.lastOffset} for a log that ends at ${offsets.logEndOffset}`)
+    this.baseOffset = offsets.baseOffset
+    this.lastOffset = offsets.lastOffset
+    this.logEndOffset = offsets.logEndOffset
+  }
+}
+
+/** The folder belongs to another topic of the same name (KIP-516): answer INCONSISTENT_TOPIC_ID. */
+export class TopicIdMismatch extends Error {
+  override readonly name = 'TopicIdMismatch'
+  readonly found: string
+  readonly wanted: string
+
+  constructor(path: string, found: string, wanted: string) {
+    super(`${path} belongs to topic id ${found}, not ${wanted}`)
+    this.found = found
+    this.wanted = wanted
+  }
+}
+
+/** The directory of a log is offline, or no directory is left for a new one: answer KAFKA_STORAGE_ERROR. */
+export class DirectoryOffline extends Error {
+  override readonly name = 'DirectoryOffline'
+}

@@ -1,0 +1,28 @@
+import type { File, FileSystem } from '@millrace/runtime/ports'
+
+/** The system took fewer bytes than it was given, without an error: the disk is full or failing. */
+export class ShortWrite extends Error {
+  override readonly name = 'ShortWrite'
+  readonly path: string
+  readonly written: number
+  readonly wanted: number
+
+  constructor(path: string, written: number, wanted: number) {
+    super(`${path}: ${written} of ${wanted} bytes written`)
+    this.path = path
+    this.written = written
+    this.wanted = wanted
+  }
+}
+
+/** One write; anything less than all of it is a failure (throws ShortWrite). */
+export function writeFully(file: File, buffer: Uint8Array, offset: number, length: number, position: number): void {
+  if (length === 0) return
+  const written = file.write(buffer, offset, length, position)
+  if (written !== length) throw new ShortWrite(file.path, written, length)
+}
+
+/** The bytes of a file; empty when it is missing. */
+export function readWhole(files: FileSystem, path: string): Buffer {
+  return files.stat(path) === null ? Buffer.alloc(0) : files.readFile(path)
+}
