@@ -45,11 +45,11 @@ function describeDirectory(
   const held = directory.logs.filter(({ topic, partition }) => isWanted(topic, partition))
   const topics = [...Map.groupBy(held, ({ topic }) => topic)].map(([name, replicas]) => ({
     name,
-    partitions: replicas.map(({ partition, size, isFuture }) => ({
+    partitions: replicas.map(({ partition, size }) => ({
       partitionIndex: partition,
       partitionSize: size,
       offsetLag: offsetLag(logs.get(name, partition)),
-      isFutureKey: isFuture,
+      isFutureKey: false,
     })),
   }))
   const errorCode = isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE

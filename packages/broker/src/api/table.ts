@@ -22,8 +22,8 @@ import type { AdvertisedApi, DataServices } from './services.ts'
 /** What all handlers together need. */
 export type Services = DataServices & DescribeConfigsServices & AlterConfigsServices
 
-/** Every API that is built. Adding a line here advertises it. */
-export const handlers: readonly Handler<Services>[] = [
+/** The APIs of the data path. */
+export const dataHandlers: readonly Handler<DataServices>[] = [
   produce,
   fetch,
   listOffsets,
@@ -35,12 +35,17 @@ export const handlers: readonly Handler<Services>[] = [
   apiVersions,
   deleteRecords,
   offsetForLeaderEpoch,
-  describeConfigs,
-  alterConfigs,
   describeLogDirs,
-  incrementalAlterConfigs,
   describeCluster,
   describeProducers,
+]
+
+/** Every API that is built. Adding a line here advertises it. */
+export const handlers: readonly Handler<Services>[] = [
+  ...dataHandlers,
+  describeConfigs,
+  alterConfigs,
+  incrementalAlterConfigs,
 ]
 
 /** The table that dispatch looks up. Throws TypeError when two handlers share a key. */
