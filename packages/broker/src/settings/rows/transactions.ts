@@ -39,7 +39,7 @@ export const transactionSettings = {
     status: notYet('transactions'),
   }),
   'transaction.state.log.min.isr': int('2', {
-    doc: 'min.insync.replicas of the transaction topic.',
+    doc: 'Fewest in-sync replicas with which the transaction topic takes writes.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
