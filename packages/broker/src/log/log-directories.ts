@@ -44,7 +44,7 @@ export interface LogDirectoriesOptions {
 /** What the directories tell the broker. */
 export interface LogDirectoriesEffects {
   /** A directory went offline; each of its logs gets `failed`. `isLast`: none is left, and the broker must stop. */
-  directoryFailed(failed: { directory: string; error: Error; isLast: boolean }): void
+  directoryFailed(directory: string, error: Error, isLast: boolean): void
 }
 
 /** A row of DescribeLogDirs. */
@@ -110,7 +110,12 @@ export class LogDirectories {
    * another process, or when none is left. Lets the loop turn between logs.
    */
   async load(): Promise<void> {
-    for (const directory of this.#directories) this.attempt(directory, () => directory.open())
+    try {
+      for (const directory of this.#directories) this.attempt(directory, () => directory.open())
+    } catch (error) {
+      for (const directory of this.#directories) directory.release()
+      throw error
+    }
     for (const directory of this.#directories) {
       if (directory.isOnline) await this.loadDirectory(directory)
     }
@@ -351,7 +356,7 @@ export class LogDirectories {
     const isLast = this.onlineDirectories.length === 0
     this.#options.logger.error('log directory is offline', { directory: path, error: error.message, isLast })
     for (const log of this.logsOf(directory)) log.goOffline(error)
-    this.#options.world.timers.soon(() => this.#effects.directoryFailed({ directory: path, error, isLast }))
+    this.#options.world.timers.soon(() => this.#effects.directoryFailed(path, error, isLast))
   }
 
   private endOfTurn(): Promise<void> {

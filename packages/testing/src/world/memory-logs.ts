@@ -1,0 +1,86 @@
+import { LogDirectories } from '@millrace/broker/log/log-directories'
+import type { LogDirectoriesEffects } from '@millrace/broker/log/log-directories'
+import type { PartitionLog } from '@millrace/broker/log/partition-log'
+import type { TopicSettings } from '@millrace/broker/settings/topic-settings'
+import { BufferPool } from '@millrace/runtime/buffer-pool'
+import { silentLogger } from '@millrace/runtime/logger'
+import type { Logger } from '@millrace/runtime/logger'
+import type { World } from '@millrace/runtime/ports'
+import { MemoryFiles } from './memory-files.ts'
+import { SeededRandom } from './seeded-random.ts'
+import { topicSettings } from './topic-settings.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+export interface MemoryLogsOptions {
+  /** Default: an empty one. */
+  readonly files?: MemoryFiles
+  readonly time?: VirtualTime
+  readonly directories?: readonly string[]
+  readonly settings?: Partial<TopicSettings>
+  readonly seed?: number
+  readonly openFilesMax?: number
+  readonly logger?: Logger
+  readonly producerIdExpirationMs?: number
+}
+
+/** The logs of a broker in memory and virtual time. */
+export class MemoryLogs {
+  readonly files: MemoryFiles
+  readonly time: VirtualTime
+  readonly bufferPool = new BufferPool()
+  readonly directories: LogDirectories
+  settings: TopicSettings
+
+  constructor(options: MemoryLogsOptions = {}) {
+    this.files = options.files ?? new MemoryFiles()
+    this.time = options.time ?? new VirtualTime()
+    this.settings = topicSettings(options.settings)
+    const { time, files } = this
+    const world = { clock: time, timers: time, random: new SeededRandom(options.seed ?? 1), files } as unknown as World
+    this.directories = new LogDirectories({
+      world,
+      logger: options.logger ?? silentLogger,
+      bufferPool: this.bufferPool,
+      directories: options.directories ?? ['/data'],
+      settingsOf: () => this.settings,
+      retentionCheckIntervalMs: 300_000,
+      flushCheckIntervalMs: Number.MAX_SAFE_INTEGER,
+      recoveryPointCheckpointIntervalMs: 60_000,
+      logStartOffsetCheckpointIntervalMs: 60_000,
+      highWatermarkCheckpointIntervalMs: 5_000,
+      producerIdExpirationMs: () => options.producerIdExpirationMs ?? 86_400_000,
+      producerIdExpirationCheckIntervalMs: 600_000,
+      ...(options.openFilesMax === undefined ? {} : { openFilesMax: options.openFilesMax }),
+    })
+  }
+
+  /** Loads what is there. */
+  static async open(options: MemoryLogsOptions = {}): Promise<MemoryLogs> {
+    const logs = new MemoryLogs(options)
+    await logs.whileRunning(logs.directories.load())
+    return logs
+  }
+
+  log(topic = 'topic', partition = 0): PartitionLog {
+    return this.directories.get(topic, partition) ?? this.directories.create({ topic, partition, topicId: null, isNew: true })
+  }
+
+  attach(effects: LogDirectoriesEffects): void {
+    this.directories.attach(effects)
+  }
+
+  close(): Promise<void> {
+    return this.whileRunning(this.directories.close())
+  }
+
+  /** Lets turns end until `work` is done. */
+  async whileRunning<T>(work: Promise<T>): Promise<T> {
+    const state = { isDone: false }
+    const settle = (): void => {
+      state.isDone = true
+    }
+    work.then(settle, settle)
+    for (let turn = 0; !state.isDone && turn < 100_000; turn++) await this.time.run()
+    return work
+  }
+}
