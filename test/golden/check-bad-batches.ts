@@ -18,7 +18,8 @@ export const checker: Checker = {
   recognizes: first => typeof first['hexRecords'] !== 'undefined' && typeof first['acks'] === 'number',
 
   async check({ vectors }, report) {
-    const broker = await LoneBroker.open()
+    // Kafka was broker 0 of a cluster of two.
+    const broker = await LoneBroker.open({ 'broker.id': '0' })
     try {
       for (const { line, value } of vectors) {
         const vector = value as unknown as BadBatch
@@ -85,16 +86,16 @@ async function prepare(broker: LoneBroker, vector: BadBatch): Promise<void> {
   const { name, topic, topicConfig } = vector
   const absent = ['unknown-topic', 'topic-name']
   if (absent.some(start => name.startsWith(start))) return
+  const special = await situation(broker, vector)
   // A few cases share a topic that was hard to get into its state.
-  if (broker.metadata.hasTopic(topic)) return
-  await broker.createTopic(topic, { config: topicConfig, ...(await situation(broker, vector)) })
+  if (!broker.metadata.hasTopic(topic)) await broker.createTopic(topic, { config: topicConfig, ...special })
 }
 
 async function situation(broker: LoneBroker, { name, version, answer, storedHex }: BadBatch): Promise<LoneTopic> {
   if (name === 'leader-down') return { partitions: [[9]] }
   if (name === 'not-leader-follower') {
-    await broker.setLive(2)
-    return { partitions: [[2, 1]] }
+    await broker.setLive(1)
+    return { partitions: [[1, 0]] }
   }
   if (name.startsWith('not-leader')) {
     const { leaderId, leaderEpoch, port } = namedLeader(answer, version)
@@ -105,14 +106,14 @@ async function situation(broker: LoneBroker, { name, version, answer, storedHex 
     // The other replica left, and that raised the leader epoch; the stored batches say to what.
     const isStored = storedHex !== undefined && storedHex !== null && storedHex !== ''
     const leaderEpoch = isStored ? new RecordBatch(Buffer.from(storedHex, 'hex')).partitionLeaderEpoch : 0
-    return { partitions: [[1, 2]], inSyncReplicas: [1], leaderEpoch }
+    return { partitions: [[0, 1]], inSyncReplicas: [0], leaderEpoch }
   }
   return {}
 }
 
 /** Whom Kafka's answer names as the leader; before v10 it names nobody. */
 function namedLeader(answer: KafkaAnswer, version: number): { leaderId: number; leaderEpoch: number; port: number } {
-  const unnamed = { leaderId: 2, leaderEpoch: 0, port: 9093 }
+  const unnamed = { leaderId: 1, leaderEpoch: 0, port: 9093 }
   if (version < 10 || answer.responseHex === undefined) return unnamed
   const { responses, nodeEndpoints } = decode(Buffer.from(answer.responseHex, 'hex'), version)
   const leader = responses[0]?.partitionResponses[0]?.currentLeader

@@ -7,20 +7,26 @@ import stopReplica from './05-stop-replica.ts'
 import updateMetadata from './06-update-metadata.ts'
 import findCoordinator from './10-find-coordinator.ts'
 import apiVersions from './18-api-versions.ts'
+import createTopics from './19-create-topics.ts'
+import deleteTopics from './20-delete-topics.ts'
 import deleteRecords from './21-delete-records.ts'
+import initProducerId from './22-init-producer-id.ts'
 import offsetForLeaderEpoch from './23-offset-for-leader-epoch.ts'
 import describeConfigs, { type DescribeConfigsServices } from './32-describe-configs.ts'
 import alterConfigs from './33-alter-configs.ts'
 import describeLogDirs from './35-describe-log-dirs.ts'
+import createPartitions from './37-create-partitions.ts'
 import incrementalAlterConfigs from './44-incremental-alter-configs.ts'
 import describeCluster from './60-describe-cluster.ts'
 import describeProducers from './61-describe-producers.ts'
+import allocateProducerIds from './67-allocate-producer-ids.ts'
 import type { AlterConfigsServices } from './altered-configs.ts'
 import type { Handler } from './handler.ts'
 import type { AdvertisedApi, DataServices } from './services.ts'
+import type { TopicServices } from './topic-services.ts'
 
 /** What all handlers together need. */
-export type Services = DataServices & DescribeConfigsServices & AlterConfigsServices
+export type Services = DataServices & DescribeConfigsServices & AlterConfigsServices & TopicServices
 
 /** The APIs of the data path. */
 export const dataHandlers: readonly Handler<DataServices>[] = [
@@ -43,9 +49,14 @@ export const dataHandlers: readonly Handler<DataServices>[] = [
 /** Every API that is built. Adding a line here advertises it. */
 export const handlers: readonly Handler<Services>[] = [
   ...dataHandlers,
+  createTopics,
+  deleteTopics,
+  initProducerId,
   describeConfigs,
   alterConfigs,
+  createPartitions,
   incrementalAlterConfigs,
+  allocateProducerIds,
 ]
 
 /** The table that dispatch looks up. Throws TypeError when two handlers share a key. */

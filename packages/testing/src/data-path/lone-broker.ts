@@ -46,6 +46,8 @@ export interface LoneTopic {
  * plays those. Time is real unless `wallMs` is set.
  */
 export class LoneBroker {
+  /** 1 unless `broker.id` says otherwise. */
+  readonly brokerId: number
   readonly world: World
   readonly services: DataServices
   readonly partitions: Partitions
@@ -59,8 +61,8 @@ export class LoneBroker {
   private readonly dispatcher: Dispatcher<DataServices>
   private readonly configs = new Map<string, ReadonlyMap<string, string>>()
   private readonly folder: string
-  /** Ports by id; this broker is 1. */
-  private readonly liveBrokers = new Map([[1, 9092]])
+  /** Ports by id. */
+  private readonly liveBrokers = new Map<number, number>()
   private correlationId = 0
 
   private constructor(properties: Readonly<Record<string, string>>) {
@@ -76,6 +78,9 @@ export class LoneBroker {
     }
     const given = new Map([['broker.id', '1'], ['log.dirs', this.folder], ...Object.entries(properties)])
     const { settings } = parseBrokerSettings(given, new Map(), { coordination: 'embedded' })
+    this.brokerId = settings.get('broker.id')
+    this.liveBrokers.set(this.brokerId, 9092)
+    const { brokerId } = this
     this.metadata = new MetadataCache(this.world.timers)
     const { world, metadata } = this
     const never = 1e9
@@ -94,7 +99,7 @@ export class LoneBroker {
       producerIdExpirationCheckIntervalMs: never,
     })
     this.partitions = new Partitions({
-      brokerId: 1,
+      brokerId,
       logs: this.logs,
       metadata,
       clock: world.clock,
@@ -102,7 +107,7 @@ export class LoneBroker {
       brokerEpoch: () => this.brokerEpoch,
     })
     this.services = {
-      brokerId: 1,
+      brokerId,
       clusterId: 'lone-cluster',
       settings,
       metadata,
@@ -156,7 +161,7 @@ export class LoneBroker {
 
   /** As the controller makes a topic: LeaderAndIsr if a replica is ours, then UpdateMetadata. */
   async createTopic(name: string, topic: LoneTopic = {}): Promise<void> {
-    const { partitions = [[1]], topicId = ZERO_UUID, leaderEpoch = 0 } = topic
+    const { partitions = [[this.brokerId]], topicId = ZERO_UUID, leaderEpoch = 0 } = topic
     this.configs.set(name, new Map(Object.entries(topic.config ?? {})))
     const states = partitions.map((replicas, index) => ({
       topicName: '',
@@ -172,7 +177,7 @@ export class LoneBroker {
       isNew: true,
       leaderRecoveryState: 0,
     }))
-    const ours = states.filter(({ replicas }) => replicas.includes(1))
+    const ours = states.filter(({ replicas }) => replicas.includes(this.brokerId))
     if (ours.length > 0) {
       const answer = await this.request(leaderAndIsrRequest, leaderAndIsrResponse, 7, {
         controllerId: 1,
