@@ -226,7 +226,7 @@ class Run {
   }
 
   #checkLeader(partition: string, { leader, leaderEpoch }: Leadership): void {
-    const key = `${partition.name} epoch ${leaderEpoch}`
+    const key = `${partition} epoch ${leaderEpoch}`
     const known = this.#leaders.get(key) ?? leader
     expect(`${key} leader ${leader}`).toBe(`${key} leader ${known}`)
     this.#leaders.set(key, leader)
