@@ -2,7 +2,7 @@ import { requestHeaderVersion, responseHeaderVersion } from './api-keys.ts'
 import { codec } from './codec.ts'
 import { requestHeader, responseHeader } from './internal/header-rows.ts'
 import { MalformedMessage } from './malformed-message.ts'
-import { Reader } from './reader.ts'
+import type { Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 
 /** What precedes the body of every request. */
@@ -21,9 +21,8 @@ export interface RequestHeader {
 export function decodeRequestHeader(reader: Reader): RequestHeader {
   const { position } = reader
   // Key and version come first in every header version, and say which one this is.
-  const peek = new Reader(reader.buffer, position, reader.end)
-  const apiKey = tellField('requestApiKey', () => peek.int16())
-  const apiVersion = tellField('requestApiVersion', () => peek.int16())
+  const apiKey = readField(reader, 'requestApiKey')
+  const apiVersion = readField(reader, 'requestApiVersion')
   const headerVersion = requestHeaderVersion(apiKey, apiVersion)
   if (headerVersion === undefined) {
     throw new MalformedMessage(`unknown API key ${apiKey}`, {
@@ -32,6 +31,7 @@ export function decodeRequestHeader(reader: Reader): RequestHeader {
       offset: position,
     })
   }
+  reader.position = position
   const { correlationId, clientId } = codec(requestHeader, headerVersion).decode(reader)
   return { apiKey, apiVersion, correlationId, clientId }
 }
@@ -67,9 +67,9 @@ function known(headerVersion: number | undefined, apiKey: number): number {
   return headerVersion
 }
 
-function tellField(field: string, read: () => number): number {
+function readField(reader: Reader, field: string): number {
   try {
-    return read()
+    return reader.int16()
   } catch (error) {
     if (!(error instanceof MalformedMessage)) throw error
     throw new MalformedMessage(error.reason, { message: 'RequestHeader', field, offset: error.offset })
