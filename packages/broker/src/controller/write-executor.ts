@@ -104,10 +104,27 @@ export class WriteExecutor {
     return this.#decide([set], () => Promise.resolve('again'))
   }
 
+  /**
+   * Partitions first; then topic, settings and marker together. Kafka deletes them one after another, and a controller that
+   * dies in between leaves settings that nobody removes: its successor takes the marker for that of an unknown topic.
+   */
   async #deleteTopic(topic: string): Promise<WriteOutcome> {
-    await deleteTree(this.#term, topicZnode.path(topic))
-    await deleteTree(this.#term, configZnode.path(`topics/${topic}`))
-    return await this.#deleteMarker(topic)
+    const paths = [topicZnode.path(topic), configZnode.path(`topics/${topic}`), deleteTopicZnode.path(topic)]
+    for (;;) {
+      await deleteTree(this.#term, topicPartitionsZnode.path(topic))
+      const exist = await inFlight(paths, path => this.#exists(path))
+      const deletions = paths
+        .filter((_, index) => exist[index])
+        .map((path): Operation => ({ op: 'delete', path, version: AnyVersion }))
+      if (deletions.length === 0) return 'done'
+      try {
+        await this.#term.write(deletions)
+        return 'done'
+      } catch (error) {
+        // Somebody made or deleted one of them meanwhile, or the answer was lost: look again.
+        if (!isCoordinationError(error, 'NO_NODE', 'NOT_EMPTY', 'UNKNOWN_OUTCOME', 'NOT_CONNECTED')) throw error
+      }
+    }
   }
 
   async #deleteMarker(topic: string): Promise<WriteOutcome> {

@@ -12,6 +12,7 @@ import { Reader } from '@millrace/protocol/reader'
 import type { Message } from '@millrace/protocol/schema'
 import { Writer } from '@millrace/protocol/writer'
 import { silentLogger } from '@millrace/runtime/logger'
+import type { Coordination } from '@millrace/zookeeper/coordination'
 import type { EmbeddedClient } from '@millrace/zookeeper/embedded/embedded-client'
 import { VirtualTree } from '../world/virtual-tree.ts'
 
@@ -37,6 +38,12 @@ export interface ControlledBroker {
   highestControllerEpoch: number
 }
 
+export interface StartOptions {
+  readonly rack?: string
+  /** What stands between the controller and its client: see `FaultyCoordination`. */
+  readonly wrap?: (client: EmbeddedClient) => Coordination
+}
+
 const interBrokerListener = 'INTERNAL'
 const basePort = 19_000
 
@@ -46,13 +53,13 @@ export class ControllerCluster {
   readonly brokers = new Map<number, ControlledBroker>()
 
   /** Registers broker `id` in a session of its own and starts its controller. */
-  async start(id: number, options: { rack?: string } = {}): Promise<ControlledBroker> {
+  async start(id: number, options: StartOptions = {}): Promise<ControlledBroker> {
     const client = await this.world.client()
     await this.world.during(createStartupPaths(client))
     const broker: ControlledBroker = {
       id,
       client,
-      controller: this.#controller(id, client),
+      controller: this.#controller(id, options.wrap?.(client) ?? client),
       metadata: new MetadataCache(this.world.time),
       received: [],
       epoch: -1,
@@ -109,7 +116,7 @@ export class ControllerCluster {
     await this.world.during(this.world.tree.close())
   }
 
-  #controller(brokerId: number, coordination: EmbeddedClient): Controller {
+  #controller(brokerId: number, coordination: Coordination): Controller {
     const { time, random } = this.world
     return new Controller({
       coordination,

@@ -40,7 +40,7 @@ export type Write =
       readonly topicId: string
       readonly partitions: ReadonlyMap<number, ReplicaAssignment>
     }
-  /** The topic's znodes, then its settings, then its deletion marker: interrupted, it resumes from the marker. */
+  /** The topic's znodes, its settings and its deletion marker, the marker not before the others: interrupted, it resumes. */
   | { readonly write: 'delete-topic'; readonly topic: string }
   | { readonly write: 'delete-marker'; readonly topic: string }
 
