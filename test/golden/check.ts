@@ -1,12 +1,13 @@
 // npm run golden [-- FILE…]: checks files of shared vectors, or the copies in ./vectors when none is named.
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { checkFile, type FileResult } from './check-file.ts'
 import { loadCheckers } from './checkers.ts'
 
 const MISMATCHES_SHOWN = 10
 
-const named = process.argv.slice(2)
+// npm moves to the repository before it runs this; names count from where it was called.
+const named = process.argv.slice(2).map(name => resolve(process.env['INIT_CWD'] ?? '.', name))
 const bundled = join(import.meta.dirname, 'vectors')
 const paths = named.length > 0 ? named : readdirSync(bundled).map(name => join(bundled, name))
 const checkers = await loadCheckers()
