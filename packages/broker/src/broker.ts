@@ -8,6 +8,8 @@ import { Dispatcher } from './api/dispatch.ts'
 import { advertisedApis, handlers, handlerTable, type Services } from './api/table.ts'
 import { Controller } from './controller/controller.ts'
 import { connectOverNetwork } from './controller/broker-channel.ts'
+import { ControllerClient } from './controller/controller-client.ts'
+import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
@@ -18,7 +20,9 @@ import { ConfigStore } from './metadata/config-store.ts'
 import { checkDataFolders, claimDataFolders } from './metadata/meta-properties.ts'
 import { MetadataCache } from './metadata/metadata-cache.ts'
 import { createStartupPaths } from './metadata/startup-paths.ts'
+import { TopicChanges } from './metadata/topic-changes.ts'
 import { TopicConfigs } from './metadata/topic-configs.ts'
+import { TopicCreation } from './metadata/topic-creation.ts'
 import { RequestServer, type ConnectionLimits } from './net/listener.ts'
 import { Partitions } from './replication/partitions.ts'
 import { logDirectories as logDirectoryPaths, maxConnectionsPerIpOverrides } from './settings/derived.ts'
@@ -130,7 +134,7 @@ export class Broker {
       recoveryPointCheckpointIntervalMs: settings.get('log.flush.offset.checkpoint.interval.ms'),
       logStartOffsetCheckpointIntervalMs: settings.get('log.flush.start.offset.checkpoint.interval.ms'),
       highWatermarkCheckpointIntervalMs: settings.get('replica.high.watermark.checkpoint.interval.ms'),
-      producerIdExpirationMs: settings.get('producer.id.expiration.ms'),
+      producerIdExpirationMs: () => settings.get('producer.id.expiration.ms'),
       producerIdExpirationCheckIntervalMs: settings.get('producer.id.expiration.check.interval.ms'),
     })
     await logs.load()
@@ -152,21 +156,32 @@ export class Broker {
       },
     })
 
+    const { interBrokerListener, controlPlaneListener } = parsed.listeners
     const controller = new Controller({
       coordination, brokerId, logger,
       clock: world.clock, timers: world.timers, random: world.random,
       connect: connectOverNetwork(world),
-      interBrokerListener: parsed.listeners.interBrokerListener,
-      controlPlaneListener: parsed.listeners.controlPlaneListener,
+      interBrokerListener, controlPlaneListener,
       requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
       deleteTopics: settings.get('delete.topic.enable'),
       uncleanByDefault: () => settings.get('unclean.leader.election.enable'),
     })
+    const controllerClient = new ControllerClient({
+      metadata, brokerId, logger, ports: world,
+      listener: controlPlaneListener ?? interBrokerListener,
+      requestTimeoutMs: settings.get('request.timeout.ms'),
+    })
+    this.began('controller client', () => controllerClient.close())
+    const producerIds = new ProducerIdBlocks({ client: controllerClient, brokerId, brokerEpoch: () => registrar.brokerEpoch, timers: world.timers, logger })
+    this.began('producer ids', () => producerIds.close())
+    const topicCreation = new TopicCreation({ coordination, metadata, settings, random: world.random, logger })
     const services: Services = {
-      brokerId, clusterId: cluster, settings, metadata, partitions, logs, topicConfigs,
+      brokerId, clusterId: cluster, settings, metadata, partitions, logs, topicConfigs, configStore: store,
+      controller, producerIds, topicCreation,
+      topicChanges: new TopicChanges({ coordination, metadata, random: world.random }),
       fetchSessions: new FetchSessions({ slots: settings.get('max.incremental.fetch.session.cache.slots'), randomUint32: () => world.random.uint32() }),
       deadlines: new Deadlines(world),
-      topicAutoCreation: controller,
+      topicAutoCreation: topicCreation,
       advertisedApis: advertisedApis(handlers),
       finalizedFeaturesEpoch: () => 0,
     }
@@ -174,7 +189,7 @@ export class Broker {
     const server = new RequestServer({
       world, logger, dispatcher,
       listeners: parsed.listeners.listeners.map(({ listener, host, port }) => ({ name: listener, host: host === '' ? '0.0.0.0' : host, port })),
-      interBrokerListener: parsed.listeners.interBrokerListener,
+      interBrokerListener,
       limits: connectionLimits(settings),
       requestBytesMax: settings.get('socket.request.max.bytes'),
       queuedRequestBytesMax: settings.get('queued.max.request.bytes'),
