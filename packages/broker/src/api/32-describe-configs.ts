@@ -40,7 +40,7 @@ export default defineHandler(
   describeConfigsRequest,
   describeConfigsResponse,
   [0, 4],
-  async (request, _context, services: DescribeConfigsServices) => ({
+  async (request, { apiVersion }, services: DescribeConfigsServices) => ({
     throttleTimeMs: 0,
     results: await Promise.all(
       request.resources.map(resource => {
@@ -48,6 +48,7 @@ export default defineHandler(
           keys: resource.configurationKeys,
           withSynonyms: request.includeSynonyms,
           withDocumentation: request.includeDocumentation,
+          withIsDefault: apiVersion === 0,
         }
         return describe(resource, options, services)
       }),

@@ -34,6 +34,8 @@ export interface DescribeOptions {
   readonly keys: readonly string[] | null
   readonly withSynonyms: boolean
   readonly withDocumentation: boolean
+  /** Version 0 has this in place of a source; the others cannot carry it. */
+  readonly withIsDefault: boolean
 }
 
 /** All settings that a topic can have, with the values in force. */
@@ -116,7 +118,7 @@ function configRow(
     name,
     value: shown(row, config.value),
     readOnly: config.isReadOnly,
-    isDefault: configSource === Source.default,
+    isDefault: options.withIsDefault && configSource === Source.default,
     configSource,
     isSensitive: isSensitive(row),
     synonyms: options.withSynonyms ? synonyms : [],

@@ -1,5 +1,4 @@
 import {
-  AnyVersion,
   CoordinationError,
   isCoordinationError,
   type Acl,

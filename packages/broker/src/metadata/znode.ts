@@ -24,7 +24,7 @@ export function jsonZnode<Arguments extends readonly (string | number)[], Value>
   read(json: JsonObject): Value
 }): Znode<Arguments, Value> {
   return {
-    path: row.path,
+    path: (...where) => row.path(...where),
     encode: value => Buffer.from(writeJson(row.write(value))),
     decode: (data, path) => row.read(new JsonObject(parse(data, path), path)),
   }
@@ -37,7 +37,7 @@ export function textZnode<Arguments extends readonly (string | number)[], Value>
   read(text: string): Value | undefined
 }): Znode<Arguments, Value> {
   return {
-    path: row.path,
+    path: (...where) => row.path(...where),
     encode: value => Buffer.from(row.write(value)),
     decode: (data, path) => {
       const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString()
