@@ -13,7 +13,7 @@ const seed = 77
 /** Text, noise, runs and repetitions in turns: literals and matches of every length and distance. */
 function mixture(random: () => number, size: number): Buffer {
   const bytes = Buffer.alloc(size)
-  for (let at = 0; at < size; ) {
+  for (let at = 0; at < size;) {
     const count = Math.min(size - at, 1 + Math.floor(random() ** 4 * 5000))
     const kind = random()
     if (kind < 0.25) bytes.fill(random() * 256, at, at + count)
@@ -41,7 +41,9 @@ function corruption(work: () => unknown): CorruptPayload {
 describe.each(codecs)('%s', codec => {
   test(`round trip: sizes around every block size (seed ${seed})`, () => {
     const random = seededRandom(seed)
-    const sizes = [0, 1, 4, 11, 12, 13, 15, 16, 64, 65, 255, 1000, 32_767, 32_768, 32_769, 65_535, 65_536, 65_537, 200_000]
+    const sizes = [
+      0, 1, 4, 11, 12, 13, 15, 16, 64, 65, 255, 1000, 32_767, 32_768, 32_769, 65_535, 65_536, 65_537, 200_000,
+    ]
     for (const size of sizes) {
       const bytes = mixture(random, size)
       expect([size, Buffer.compare(decompress(codec, compress(codec, bytes), size), bytes)]).toEqual([size, 0])
@@ -83,7 +85,10 @@ describe.each(codecs)('%s', codec => {
     for (let size = 0; size < packed.length; size++) {
       // snappy-java ignores up to three bytes behind its last block, so a header alone is an empty stream.
       if (codec === 'snappy' && size >= 16 && size < 20) continue
-      expect(corruption(() => decompress(codec, packed.subarray(0, size), LIMIT))).toMatchObject({ codec, tooLarge: false })
+      expect(corruption(() => decompress(codec, packed.subarray(0, size), LIMIT))).toMatchObject({
+        codec,
+        tooLarge: false,
+      })
     }
   })
 
@@ -234,7 +239,9 @@ describe('snappy, as snappy-java reads it', () => {
   })
 
   test('a copy from before the block: refused', () => {
-    expect(corruption(() => decompress('snappy', Buffer.from([5, 0, 97, 1, 2]), 20)).reason).toContain('before its block')
+    expect(corruption(() => decompress('snappy', Buffer.from([5, 0, 97, 1, 2]), 20)).reason).toContain(
+      'before its block',
+    )
   })
 })
 
@@ -242,13 +249,16 @@ describe('zstd', () => {
   const text = Buffer.from('zstandard '.repeat(50))
 
   test('levels from -131072 to 22: read back', () => {
-    for (const level of [-131072, -5, 1, 3, 19, 22]) expect(decompress('zstd', compress('zstd', text, level), 500)).toEqual(text)
+    for (const level of [-131072, -5, 1, 3, 19, 22])
+      expect(decompress('zstd', compress('zstd', text, level), 500)).toEqual(text)
   })
 
   test('skippable and several frames: read; garbage behind: refused', () => {
     const skippable = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3])
     const frame = zstdCompressSync(text)
     expect(decompress('zstd', Buffer.concat([skippable, frame, frame]), 1000)).toHaveLength(1000)
-    expect(corruption(() => decompress('zstd', Buffer.concat([frame, Buffer.from([1, 2, 3])]), 1000)).codec).toBe('zstd')
+    expect(corruption(() => decompress('zstd', Buffer.concat([frame, Buffer.from([1, 2, 3])]), 1000)).codec).toBe(
+      'zstd',
+    )
   })
 })

@@ -33,7 +33,12 @@ export function wasmCrc32c(): Crc32c | null {
   if (webAssembly === undefined) return null
   const bytes = Buffer.from(crc32cModule, 'base64')
   if (!webAssembly.validate(bytes)) return null
-  const exports = new webAssembly.Instance(new webAssembly.Module(bytes)).exports as Exports
+  let exports: Exports
+  try {
+    exports = new webAssembly.Instance(new webAssembly.Module(bytes)).exports as Exports
+  } catch {
+    return null // compiling may be forbidden, and V8 reserves address space that a limit may deny: both leave JavaScript
+  }
   const { whole, begin, fold, finish } = exports
   exports.init()
   const scratch = new Uint8Array(exports.memory.buffer)
