@@ -94,7 +94,9 @@ test('CRC-32: a slice: as the standard says', () => {
 describe('CRC-32C: where WebAssembly', () => {
   const global = globalThis as { WebAssembly?: unknown }
   const { WebAssembly } = global
-  afterEach(() => (global.WebAssembly = WebAssembly))
+  afterEach(() => {
+    global.WebAssembly = WebAssembly
+  })
   const denied = class {
     constructor() {
       throw new RangeError('could not allocate memory')
