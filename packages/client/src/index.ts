@@ -1,12 +1,7 @@
 export { NegotiationFailed } from './connection/api-versions.ts'
 export type { ApiVersionTable } from './connection/api-versions.ts'
 export { Connection } from './connection/connection.ts'
-export type {
-  BorrowedAnswer,
-  ConnectionOptions,
-  ConnectionPorts,
-  RequestOptions,
-} from './connection/connection.ts'
+export type { BorrowedAnswer, ConnectionOptions, ConnectionPorts, RequestOptions } from './connection/connection.ts'
 export { ReconnectingConnection } from './connection/reconnecting-connection.ts'
 export type { ReconnectingOptions, ReconnectingPorts } from './connection/reconnecting-connection.ts'
 export {

@@ -56,6 +56,8 @@ export interface ConnectionOptions {
 export interface RequestOptions {
   /** Instead of the highest common version. */
   readonly version?: number
+  /** What the caller's code can handle, if less than the message row: the highest common version within it is used. */
+  readonly versions?: VersionRange
   /** From now until the answer is there, waiting included. Default: `requestTimeoutMs` of the connection. */
   readonly timeoutMs?: number
 }
@@ -260,7 +262,7 @@ export class Connection {
       fail(new ConnectionLost({ outcome: 'not-sent', address: this.address, request: request.name }))
       return
     }
-    const apiVersion = options.version ?? this.versionOf(request)
+    const apiVersion = options.version ?? this.versionOf(request, options.versions)
     const name = `${request.name} v${apiVersion}`
     const correlationId = this.#correlationId
     const parts = framed(encodeBody(request, value, { apiVersion, correlationId, clientId: this.#options.clientId }))

@@ -58,13 +58,15 @@ export class MemoryFiles implements FileSystem {
   list(path: string): string[] {
     if (!this.#directories.has(path)) throw failure('ENOENT', 'scandir', path)
     const names = new Set<string>()
-    for (const each of [...this.#files.keys(), ...this.#directories]) if (parentOf(each) === path && each !== path) names.add(each.slice(path.length + 1))
+    for (const each of [...this.#files.keys(), ...this.#directories])
+      if (parentOf(each) === path && each !== path) names.add(each.slice(path.length + 1))
     return [...names].sort()
   }
 
   stat(path: string): FileStat | null {
     const content = this.#files.get(path)
-    if (content !== undefined) return { size: content.size, modifiedMs: content.modifiedMs, isDirectory: false, isFile: true }
+    if (content !== undefined)
+      return { size: content.size, modifiedMs: content.modifiedMs, isDirectory: false, isFile: true }
     return this.#directories.has(path) ? { size: 0, modifiedMs: 0, isDirectory: true, isFile: false } : null
   }
 
@@ -101,7 +103,8 @@ export class MemoryFiles implements FileSystem {
 
   async removeTree(path: string): Promise<void> {
     for (const each of [...this.#files.keys()]) if (each.startsWith(`${path}/`)) this.#files.delete(each)
-    for (const each of [...this.#directories]) if (each === path || each.startsWith(`${path}/`)) this.#directories.delete(each)
+    for (const each of [...this.#directories])
+      if (each === path || each.startsWith(`${path}/`)) this.#directories.delete(each)
   }
 
   syncDirectory(path: string): void {
@@ -221,7 +224,8 @@ class MemoryFile implements File {
     if (size < this.#content.size) this.#content.bytes.fill(0, size, this.#content.size)
     this.#content.size = size
     this.#content.modifiedMs = this.#owner.nowMs
-    if (this.#content.synced !== null && this.#content.synced.length > size) this.#content.synced = this.#content.synced.subarray(0, size)
+    if (this.#content.synced !== null && this.#content.synced.length > size)
+      this.#content.synced = this.#content.synced.subarray(0, size)
   }
 
   datasync(): void {

@@ -62,7 +62,10 @@ export class MemoryLogs {
   }
 
   log(topic = 'topic', partition = 0): PartitionLog {
-    return this.directories.get(topic, partition) ?? this.directories.create({ topic, partition, topicId: null, isNew: true })
+    return (
+      this.directories.get(topic, partition) ??
+      this.directories.create({ topic, partition, topicId: null, isNew: true })
+    )
   }
 
   attach(effects: LogDirectoriesEffects): void {
