@@ -1,21 +1,17 @@
 import { TinyBroker } from '@millrace/testing/world/tiny-broker'
 import { VirtualNetwork } from '@millrace/testing/world/virtual-network'
 import { VirtualTime } from '@millrace/testing/world/virtual-time'
-import { ApiKey } from '@millrace/protocol/api-keys'
 import { codec } from '@millrace/protocol/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { framed } from '@millrace/protocol/frame'
-import { decodeRequestHeader, encodeResponseHeader, type RequestHeader } from '@millrace/protocol/header'
 import { produceRequest } from '@millrace/protocol/messages/00-produce'
 import { fetchRequest, fetchResponse, type FetchResponse } from '@millrace/protocol/messages/01-fetch'
 import { metadataRequest, metadataResponse } from '@millrace/protocol/messages/03-metadata'
 import { heartbeatRequest, heartbeatResponse } from '@millrace/protocol/messages/12-heartbeat'
 import { apiVersionsRequest, apiVersionsResponse } from '@millrace/protocol/messages/18-api-versions'
 import { Reader } from '@millrace/protocol/reader'
-import { emptyOf, fallbackOf, type Message } from '@millrace/protocol/schema'
-import { Writer } from '@millrace/protocol/writer'
+import { emptyOf, fallbackOf } from '@millrace/protocol/schema'
 import { nodeWorld } from '@millrace/runtime/node/world'
-import type { FrameConnection, Transport } from '@millrace/runtime/ports'
 import { describe, expect, test } from '@jest/globals'
 import { Connection, type ConnectionOptions } from './connection.ts'
 
@@ -24,7 +20,7 @@ interface Setting {
   readonly network: VirtualNetwork
   readonly broker: TinyBroker
   readonly ended: (Error | null)[]
-  open(options?: Partial<ConnectionOptions>): Promise<Connection>
+  readonly open: (options?: Partial<ConnectionOptions>) => Promise<Connection>
 }
 
 /** Everything in virtual time, 1 ms between the two. */

@@ -11,7 +11,7 @@ interface Setting {
   readonly time: VirtualTime
   readonly network: VirtualNetwork
   readonly broker: TinyBroker
-  connectionTo(port: number, options?: Partial<ReconnectingOptions>): ReconnectingConnection
+  readonly connectionTo: (port: number, options?: Partial<ReconnectingOptions>) => ReconnectingConnection
   readonly connectedAtMs: number[]
 }
 
