@@ -118,7 +118,12 @@ function resultOf({ topic, outcome, planned, topicId }: Creation, { settings }: 
   if (outcome.errorCode !== ErrorCode.NONE || planned === null) {
     return { ...base, numPartitions: -1, replicationFactor: -1, configs: [] }
   }
-  const rows = describeTopic(planned.configs, settings, { keys: null, withSynonyms: false, withDocumentation: false })
+  const rows = describeTopic(planned.configs, settings, {
+    keys: null,
+    withSynonyms: false,
+    withDocumentation: false,
+    withIsDefault: false,
+  })
   const [first] = planned.assignment.values()
   return {
     ...base,
