@@ -1,4 +1,13 @@
-import { LOG_OVERHEAD, MIN_BATCH_LENGTH, baseOffsetAt, batchSizeAt, lastOffsetAt, magicAt, HEADER_SIZE_UP_TO_MAGIC, BATCH_HEADER_SIZE } from '@millrace/protocol/records/record-batch'
+import {
+  LOG_OVERHEAD,
+  MIN_BATCH_LENGTH,
+  baseOffsetAt,
+  batchSizeAt,
+  lastOffsetAt,
+  magicAt,
+  HEADER_SIZE_UP_TO_MAGIC,
+  BATCH_HEADER_SIZE,
+} from '@millrace/protocol/records/record-batch'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { assert } from '@millrace/runtime/invariant'
 import { ReadPositions } from './read-positions.ts'
@@ -30,7 +39,11 @@ export class FetchedBatches {
   readonly #pool: BufferPool
   #pooled: Buffer | null
 
-  constructor(fields: { bytes: Buffer; firstOffset: number; nextOffset: number; segmentBaseOffset: number }, pool: BufferPool, pooled: Buffer) {
+  constructor(
+    fields: { bytes: Buffer; firstOffset: number; nextOffset: number; segmentBaseOffset: number },
+    pool: BufferPool,
+    pooled: Buffer,
+  ) {
     this.bytes = fields.bytes
     this.firstOffset = fields.firstOffset
     this.nextOffset = fields.nextOffset

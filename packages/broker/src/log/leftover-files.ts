@@ -20,9 +20,14 @@ export function clearLeftovers(context: LogContext, folder: string): void {
   const isUnfinished = (file: NamedFile): boolean =>
     file.transient === FileSuffix.swap && file.baseOffset >= firstUnfinished
   for (const file of listed) {
-    if (file.transient === FileSuffix.deleted || file.transient === FileSuffix.cleaned || isUnfinished(file)) files.remove(file.path)
+    if (file.transient === FileSuffix.deleted || file.transient === FileSuffix.cleaned || isUnfinished(file))
+      files.remove(file.path)
   }
-  finishSwap(context, folder, listed.filter(file => file.transient === FileSuffix.swap && !isUnfinished(file)))
+  finishSwap(
+    context,
+    folder,
+    listed.filter(file => file.transient === FileSuffix.swap && !isUnfinished(file)),
+  )
 
   const current = listSegmentFiles(context, folder)
   const logs = new Set(current.filter(({ suffix }) => suffix === FileSuffix.log).map(({ baseOffset }) => baseOffset))

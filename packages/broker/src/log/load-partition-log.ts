@@ -168,7 +168,13 @@ class LogLoader {
     const { folder, logStartOffset, settings } = this.#options
     const preallocateBytes = settings.preallocate ? settings.segmentBytes : 0
     this.#segments.add(
-      Segment.create(this.#context, { folder, baseOffset: logStartOffset, nowMs: this.#nowMs, jitterMs: 0, preallocateBytes }),
+      Segment.create(this.#context, {
+        folder,
+        baseOffset: logStartOffset,
+        nowMs: this.#nowMs,
+        jitterMs: 0,
+        preallocateBytes,
+      }),
     )
   }
 

@@ -119,7 +119,8 @@ export class LogDirectories {
     for (const directory of this.#directories) {
       if (directory.isOnline) await this.loadDirectory(directory)
     }
-    if (this.onlineDirectories.length === 0) throw this.#directories[0]?.failure ?? new DirectoryOffline('log.dirs is empty')
+    if (this.onlineDirectories.length === 0)
+      throw this.#directories[0]?.failure ?? new DirectoryOffline('log.dirs is empty')
   }
 
   /** Starts retention, flushes by time and checkpoints. */
@@ -136,8 +137,12 @@ export class LogDirectories {
       }),
     )
     every(Math.min(options.flushCheckIntervalMs, flushCheckAtMostMs), () => this.flushDue())
-    every(options.recoveryPointCheckpointIntervalMs, () => this.checkpoint((directory, logs) => directory.writeRecoveryPoints(logs)))
-    every(options.logStartOffsetCheckpointIntervalMs, () => this.checkpoint((directory, logs) => directory.writeLogStartOffsets(logs)))
+    every(options.recoveryPointCheckpointIntervalMs, () =>
+      this.checkpoint((directory, logs) => directory.writeRecoveryPoints(logs)),
+    )
+    every(options.logStartOffsetCheckpointIntervalMs, () =>
+      this.checkpoint((directory, logs) => directory.writeLogStartOffsets(logs)),
+    )
     every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
     every(options.producerIdExpirationCheckIntervalMs, () => {
       for (const log of this.#logs.values()) log.expireProducers(clock.wallMs())
@@ -170,7 +175,12 @@ export class LogDirectories {
     const folder = { path: `${directory.path}/${directoryName(topic, partition)}` }
     const log = this.attempt(directory, () => {
       this.#options.world.files.makeDirectory(folder.path)
-      return this.loadLog(directory, folder, { topic, partition }, { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 })
+      return this.loadLog(
+        directory,
+        folder,
+        { topic, partition },
+        { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 },
+      )
     })
     if (log === undefined) throw new DirectoryOffline(`${directory.path}: ${directory.failure?.message}`)
     if (topicId !== null) log.assignTopicId(topicId)
@@ -218,7 +228,9 @@ export class LogDirectories {
 
   describe(): DirectoryDescription[] {
     return this.#directories.map(directory => {
-      const space = directory.isOnline ? this.attempt(directory, () => this.#options.world.files.space(directory.path)) : undefined
+      const space = directory.isOnline
+        ? this.attempt(directory, () => this.#options.world.files.space(directory.path))
+        : undefined
       return {
         directory: directory.path,
         isOffline: !directory.isOnline,
@@ -266,7 +278,12 @@ export class LogDirectories {
     const current = folders.filter(({ state }) => state === 'current')
     logger.info('loading logs', { directory: directory.path, count: current.length, wasClean })
     for (const folder of current) {
-      this.attempt(directory, () => this.loadLog(directory, { path: folder.path }, folder, { wasClean, ...offsetsOf(folder.topic, folder.partition) }))
+      this.attempt(directory, () =>
+        this.loadLog(directory, { path: folder.path }, folder, {
+          wasClean,
+          ...offsetsOf(folder.topic, folder.partition),
+        }),
+      )
       if (!directory.isOnline) return
       await this.endOfTurn()
     }
@@ -285,7 +302,14 @@ export class LogDirectories {
     const key = directoryName(topic, partition)
     assert(!this.#logs.has(key), `${key} is in one log directory only`)
     const settings = this.#options.settingsOf(topic)
-    const log = loadPartitionLog(this.#context, { topic, partition, directory: directory.path, folder, settings, ...state })
+    const log = loadPartitionLog(this.#context, {
+      topic,
+      partition,
+      directory: directory.path,
+      folder,
+      settings,
+      ...state,
+    })
     this.#logs.set(key, log)
     return log
   }

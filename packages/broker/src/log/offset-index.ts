@@ -1,4 +1,10 @@
-import { OFFSET_ENTRY_SIZE, positionAt, putOffsetEntry, relativeOffsetAt, usedOffsetEntries } from '@millrace/protocol/storage/offset-index'
+import {
+  OFFSET_ENTRY_SIZE,
+  positionAt,
+  putOffsetEntry,
+  relativeOffsetAt,
+  usedOffsetEntries,
+} from '@millrace/protocol/storage/offset-index'
 import type { File } from '@millrace/runtime/ports'
 
 const none = Buffer.alloc(0)
@@ -59,7 +65,10 @@ export class OffsetIndex {
 }
 
 /** `floor` in the file of a closed segment: some reads of a few bytes, then one of a page; nothing stays in memory. */
-export function floorInOffsetIndexFile(file: File, options: { size: number; baseOffset: number; offset: number; scratch: Buffer }): number {
+export function floorInOffsetIndexFile(
+  file: File,
+  options: { size: number; baseOffset: number; offset: number; scratch: Buffer },
+): number {
   const { scratch } = options
   const relative = options.offset - options.baseOffset
   const perPage = Math.floor(scratch.length / OFFSET_ENTRY_SIZE)

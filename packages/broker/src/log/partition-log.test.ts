@@ -120,7 +120,9 @@ describe('append', () => {
     append(second, batch())
     logs.time.endTurn()
     expect([first.isOffline, second.isOffline, second.logEndOffset]).toEqual([true, false, 1])
-    expect(() => logs.directories.create({ topic: 'b', partition: 0, topicId: null, isNew: false })).toThrow(DirectoryOffline)
+    expect(() => logs.directories.create({ topic: 'b', partition: 0, topicId: null, isNew: false })).toThrow(
+      DirectoryOffline,
+    )
     expect(logs.log('b').directory).toBe('/two')
   })
 
@@ -167,16 +169,21 @@ describe('producers', () => {
     const before = log.activeProducers()
     const killed = await MemoryLogs.open({ files: logs.files.afterKill(), settings: { segmentBytes: 400 } })
     expect(sorted(killed.log().activeProducers())).toEqual(sorted(before))
-    expect(append(killed.log(), batch({ values: ['v9'], producerId: 7, producerEpoch: 1, baseSequence: 9 }))).toMatchObject({ isDuplicate: true })
+    expect(
+      append(killed.log(), batch({ values: ['v9'], producerId: 7, producerEpoch: 1, baseSequence: 9 })),
+    ).toMatchObject({ isDuplicate: true })
     await logs.close()
     const stopped = await MemoryLogs.open({ files: logs.files.afterKill(), settings: { segmentBytes: 400 } })
     expect(sorted(stopped.log().activeProducers())).toEqual(sorted(before))
-    expect(append(stopped.log(), batch({ values: ['x'], producerId: 7, producerEpoch: 1, baseSequence: 12 }))).toMatchObject({
+    expect(
+      append(stopped.log(), batch({ values: ['x'], producerId: 7, producerEpoch: 1, baseSequence: 12 })),
+    ).toMatchObject({
       errorCode: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
     })
   })
 
-  const sorted = <T extends { producerId: number }>(rows: T[]): T[] => rows.sort((left, right) => left.producerId - right.producerId)
+  const sorted = <T extends { producerId: number }>(rows: T[]): T[] =>
+    rows.sort((left, right) => left.producerId - right.producerId)
 })
 
 describe('read', () => {
@@ -185,7 +192,8 @@ describe('read', () => {
     const log = logs.log()
     append(log, batch({ values: ['a', 'b'] }))
     logs.time.endTurn()
-    const read = (fetchOffset: number): unknown => log.read({ fetchOffset, maxBytes: 1000, endOffset: 2, minOneBatch: true })
+    const read = (fetchOffset: number): unknown =>
+      log.read({ fetchOffset, maxBytes: 1000, endOffset: 2, minOneBatch: true })
     expect(() => read(3)).toThrow(OffsetOutOfRange)
     expect(() => read(-1)).toThrow(OffsetOutOfRange)
     expect(read(2)).toBeNull()

@@ -212,7 +212,9 @@ export class PartitionLog implements Committable {
   assignTopicId(topicId: string): void {
     if (this.#topicId === topicId) return
     if (this.#topicId !== null) throw new TopicIdMismatch(this.path, this.#topicId, topicId)
-    this.guarded(() => this.#context.world.files.replaceFile(`${this.path}/${partitionMetadataName}`, encodePartitionMetadata(topicId)))
+    this.guarded(() =>
+      this.#context.world.files.replaceFile(`${this.path}/${partitionMetadataName}`, encodePartitionMetadata(topicId)),
+    )
     this.#topicId = topicId
   }
 
@@ -254,7 +256,14 @@ export class PartitionLog implements Committable {
       const { duplicate } = verdict
       if (duplicate !== null && !isControl) {
         const { lastOffset: end, offsetDelta, timestamp } = duplicate
-        return { ok: true, baseOffset: end - offsetDelta, lastOffset: end, logAppendTimeMs: timestamp, logStartOffset, isDuplicate: true }
+        return {
+          ok: true,
+          baseOffset: end - offsetDelta,
+          lastOffset: end,
+          logAppendTimeMs: timestamp,
+          logStartOffset,
+          isDuplicate: true,
+        }
       }
     }
     const { maxTimestamp, logAppendTimeMs } = validated
@@ -277,17 +286,30 @@ export class PartitionLog implements Committable {
       const { position } = cursor
       if (cursor.magic !== 2 || !isCrcValidAt(records, position)) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
       const base = baseOffsetAt(records, position)
-      if (base < nextOffset) throw new UnexpectedAppendOffset(this.path, { baseOffset: base, lastOffset: lastOffsetAt(records, position), logEndOffset: nextOffset })
+      if (base < nextOffset)
+        throw new UnexpectedAppendOffset(this.path, {
+          baseOffset: base,
+          lastOffset: lastOffsetAt(records, position),
+          logEndOffset: nextOffset,
+        })
       if (baseOffset < 0) baseOffset = base
       nextOffset = lastOffsetAt(records, position) + 1
       length = position + cursor.size
     }
     if (cursor.fault !== null) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
-    const accepted = { ok: true, lastOffset: nextOffset - 1, logAppendTimeMs: -1, logStartOffset: this.#logStartOffset, isDuplicate: false } as const
+    const accepted = {
+      ok: true,
+      lastOffset: nextOffset - 1,
+      logAppendTimeMs: -1,
+      logStartOffset: this.#logStartOffset,
+      isDuplicate: false,
+    } as const
     if (length === 0) return { ...accepted, baseOffset: nextOffset }
     const batches = records.subarray(0, length)
     const together = length <= this.#settings.segmentBytes
-    const failure = together ? this.append(batches, baseOffset, summaryOf(batches), nowMs) : this.appendOneByOne(batches, nowMs)
+    const failure = together
+      ? this.append(batches, baseOffset, summaryOf(batches), nowMs)
+      : this.appendOneByOne(batches, nowMs)
     return failure ?? { ...accepted, baseOffset }
   }
 
@@ -337,12 +359,16 @@ export class PartitionLog implements Committable {
         offset: Math.max(segment.baseOffset, this.#logStartOffset),
         modifiedMs: world.files.stat(segment.log.path)?.modifiedMs ?? 0,
       }))
-      if (this.#segments.active.writtenSize > 0) known.push({ offset: this.#logEndOffset, modifiedMs: world.clock.wallMs() })
+      if (this.#segments.active.writtenSize > 0)
+        known.push({ offset: this.#logEndOffset, modifiedMs: world.clock.wallMs() })
       let last = known.length - 1
       if (timestamp === -2) last = 0
       else if (timestamp !== -1) last = known.findLastIndex(({ modifiedMs }) => modifiedMs <= timestamp)
       const offsets = known.slice(0, last + 1).map(({ offset }) => offset)
-      return offsets.reverse().slice(0, maxCount).sort((left, right) => right - left)
+      return offsets
+        .reverse()
+        .slice(0, maxCount)
+        .sort((left, right) => right - left)
     })
   }
 
@@ -423,7 +449,12 @@ export class PartitionLog implements Committable {
     this.guarded(() => {
       for (let answer = this.askRetention(nowMs); answer !== null; answer = this.askRetention(nowMs)) {
         this.deleteOldest(answer.count, nowMs)
-        this.#context.logger.info('segments deleted', { topic: this.topic, partition: this.partition, count: answer.count, reason: answer.reason })
+        this.#context.logger.info('segments deleted', {
+          topic: this.topic,
+          partition: this.partition,
+          count: answer.count,
+          reason: answer.reason,
+        })
         count += answer.count
       }
     })
@@ -560,7 +591,9 @@ export class PartitionLog implements Committable {
   }
 
   /** Takes leader epochs and producers of `bytes` into account; the aborted transactions that end here. */
-  private noteBatches(bytes: Buffer): readonly { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] {
+  private noteBatches(
+    bytes: Buffer,
+  ): readonly { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] {
     let aborted: { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] | undefined
     for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
       const epoch = partitionLeaderEpochAt(bytes, position)
@@ -609,7 +642,9 @@ export class PartitionLog implements Committable {
     const { segmentBytes, segmentJitterMs, preallocate } = this.#settings
     const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
     const preallocateBytes = preallocate ? segmentBytes : 0
-    this.#segments.add(Segment.create(this.#context, { folder: this.#folder, baseOffset, nowMs, jitterMs, preallocateBytes }))
+    this.#segments.add(
+      Segment.create(this.#context, { folder: this.#folder, baseOffset, nowMs, jitterMs, preallocateBytes }),
+    )
     this.#hasNewFiles = true
   }
 
@@ -688,8 +723,18 @@ export class PartitionLog implements Committable {
     this.#highWatermark = clamp(this.#highWatermark, this.#logStartOffset, offset)
   }
 
-  private recoverable(): { segments: Segments; producers: ProducerState; snapshots: ProducerSnapshots; logStartOffset: number } {
-    return { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots, logStartOffset: this.#logStartOffset }
+  private recoverable(): {
+    segments: Segments
+    producers: ProducerState
+    snapshots: ProducerSnapshots
+    logStartOffset: number
+  } {
+    return {
+      segments: this.#segments,
+      producers: this.#producers,
+      snapshots: this.#snapshots,
+      logStartOffset: this.#logStartOffset,
+    }
   }
 
   private saveLeaderEpochs(): void {

@@ -40,7 +40,11 @@ export function rebuildProducerState(
 }
 
 /** A batch of a producer enters its state; the transaction that it ends, if it is a marker that ends one. */
-export function noteProducer(producers: ProducerState, bytes: Uint8Array, position: number): CompletedTransaction | null {
+export function noteProducer(
+  producers: ProducerState,
+  bytes: Uint8Array,
+  position: number,
+): CompletedTransaction | null {
   if (!isControlAt(bytes, position)) {
     producers.onBatch(bytes, position)
     return null

@@ -1,4 +1,8 @@
-import { decodeTransactionIndex, encodeTransactionIndex, TRANSACTION_ENTRY_SIZE } from '@millrace/protocol/storage/transaction-index'
+import {
+  decodeTransactionIndex,
+  encodeTransactionIndex,
+  TRANSACTION_ENTRY_SIZE,
+} from '@millrace/protocol/storage/transaction-index'
 import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import type { FileSystem } from '@millrace/runtime/ports'
 import { readWhole, writeFully } from './write-fully.ts'

@@ -69,7 +69,13 @@ export class Segment {
   /** A new, empty, active segment with its files. `preallocateBytes` reserves the size of the file, for topics that ask for it. */
   static create(
     context: LogContext,
-    options: { folder: { path: string }; baseOffset: number; nowMs: number; jitterMs: number; preallocateBytes: number },
+    options: {
+      folder: { path: string }
+      baseOffset: number
+      nowMs: number
+      jitterMs: number
+      preallocateBytes: number
+    },
   ): Segment {
     const segment = new Segment(context, { ...options, size: 0, createdMs: options.nowMs })
     const file = context.world.files.open(segment.path(FileSuffix.log), 'create')
@@ -112,7 +118,10 @@ export class Segment {
   /** As `activate`, from the files. */
   activateFromFiles(): void {
     const { files } = this.#context.world
-    this.activate(readWhole(files, this.path(FileSuffix.offsetIndex)), readWhole(files, this.path(FileSuffix.timeIndex)))
+    this.activate(
+      readWhole(files, this.path(FileSuffix.offsetIndex)),
+      readWhole(files, this.path(FileSuffix.timeIndex)),
+    )
   }
 
   /** Notes an append of bytes that are, or will be, written at `size`; see reference 4.2 for when an entry is made. */
@@ -313,7 +322,11 @@ export class Segment {
     }
   }
 
-  private withIndexFile<T>(suffix: string, missing: T, use: (file: ReturnType<SharedFile['use']>, size: number, scratch: Buffer) => T): T {
+  private withIndexFile<T>(
+    suffix: string,
+    missing: T,
+    use: (file: ReturnType<SharedFile['use']>, size: number, scratch: Buffer) => T,
+  ): T {
     const { bufferPool, world } = this.#context
     const path = this.path(suffix)
     const size = world.files.stat(path)?.size ?? 0
@@ -357,4 +370,3 @@ export class Segment {
     })
   }
 }
-

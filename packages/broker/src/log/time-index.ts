@@ -1,4 +1,10 @@
-import { TIME_ENTRY_SIZE, putTimeEntry, timeRelativeOffsetAt, timestampAt, usedTimeEntries } from '@millrace/protocol/storage/time-index'
+import {
+  TIME_ENTRY_SIZE,
+  putTimeEntry,
+  timeRelativeOffsetAt,
+  timestampAt,
+  usedTimeEntries,
+} from '@millrace/protocol/storage/time-index'
 import type { TimeIndexEntry } from '@millrace/protocol/storage/time-index'
 import type { File } from '@millrace/runtime/ports'
 
@@ -49,7 +55,8 @@ export class TimeIndex {
 
   /** Forgets entries at or above `offset`. */
   truncateTo(offset: number): void {
-    while (this.#count > 0 && timeRelativeOffsetAt(this.#bytes, this.#count - 1) >= offset - this.baseOffset) this.#count--
+    while (this.#count > 0 && timeRelativeOffsetAt(this.#bytes, this.#count - 1) >= offset - this.baseOffset)
+      this.#count--
   }
 
   /** The bytes of its file; a view. */
@@ -58,7 +65,10 @@ export class TimeIndex {
   }
 
   private entry(index: number): TimeIndexEntry {
-    return { timestamp: timestampAt(this.#bytes, index), offset: this.baseOffset + timeRelativeOffsetAt(this.#bytes, index) }
+    return {
+      timestamp: timestampAt(this.#bytes, index),
+      offset: this.baseOffset + timeRelativeOffsetAt(this.#bytes, index),
+    }
   }
 }
 

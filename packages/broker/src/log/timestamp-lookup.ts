@@ -53,14 +53,20 @@ export function offsetOfMaxTimestamp(context: LogContext, segments: Segments): T
   return search(context, segment, segment.scanStart(offset), scan => {
     if (scan.maxTimestamp !== timestamp) return undefined
     const leaderEpoch = leaderEpochOf(scan)
-    if (scan.magic === 2 && isLogAppendTimeAt(scan.buffer, scan.headerPosition)) return { timestamp, offset: scan.lastOffset, leaderEpoch }
+    if (scan.magic === 2 && isLogAppendTimeAt(scan.buffer, scan.headerPosition))
+      return { timestamp, offset: scan.lastOffset, leaderEpoch }
     const record = recordsOf(segment, scan).find(candidate => candidate.timestamp === timestamp)
     return record === undefined ? null : { timestamp, offset: record.offset, leaderEpoch }
   })
 }
 
 /** Walks headers until `visit` answers something else than undefined. */
-function search<T>(context: LogContext, segment: Segment, from: number, visit: (scan: HeaderScan) => T | null | undefined): T | null {
+function search<T>(
+  context: LogContext,
+  segment: Segment,
+  from: number,
+  visit: (scan: HeaderScan) => T | null | undefined,
+): T | null {
   const window = context.bufferPool.take(windowBytes)
   try {
     const scan = segment.scan(from, window)

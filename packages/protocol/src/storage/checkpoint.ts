@@ -46,7 +46,9 @@ function encode(lines: readonly string[]): Buffer {
 
 function decode<T>(bytes: Uint8Array, kind: string, line: RegExp, entry: (match: RegExpExecArray) => T): T[] {
   if (bytes.length === 0) return []
-  const [version, count, ...lines] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8').split('\n')
+  const [version, count, ...lines] = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    .toString('utf8')
+    .split('\n')
   if (version !== '0') throw new MalformedFile(kind, `version ${version}`)
   if (lines.at(-1) === '') lines.pop()
   if (count !== String(lines.length)) throw new MalformedFile(kind, `${lines.length} lines, announced ${count}`)

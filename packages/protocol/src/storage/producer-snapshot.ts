@@ -51,7 +51,8 @@ export function decodeProducerSnapshot(bytes: Uint8Array): ProducerSnapshotEntry
   if (int16At(bytes, 0) !== version) throw malformed(`version ${int16At(bytes, 0)}`)
   if (uint32At(bytes, crcPosition) !== crc32c(bytes, checkedFrom)) throw malformed('wrong checksum')
   const count = int32At(bytes, checkedFrom)
-  if (count < 0 || bytes.length !== headerSize + count * entrySize) throw malformed(`${count} entries in ${bytes.length} bytes`)
+  if (count < 0 || bytes.length !== headerSize + count * entrySize)
+    throw malformed(`${count} entries in ${bytes.length} bytes`)
   return Array.from({ length: count }, (_, index) => {
     const position = headerSize + index * entrySize
     return {

@@ -29,7 +29,8 @@ export function encodeTransactionIndex(entries: readonly TransactionIndexEntry[]
 
 /** Throws MalformedFile for a version nobody has defined, a broken entry or a size that is no whole number of entries. */
 export function decodeTransactionIndex(bytes: Uint8Array): TransactionIndexEntry[] {
-  if (bytes.length % TRANSACTION_ENTRY_SIZE !== 0) throw malformed(`${bytes.length} bytes are no whole number of entries`)
+  if (bytes.length % TRANSACTION_ENTRY_SIZE !== 0)
+    throw malformed(`${bytes.length} bytes are no whole number of entries`)
   const entries: TransactionIndexEntry[] = []
   for (let position = 0; position < bytes.length; position += TRANSACTION_ENTRY_SIZE) {
     const version = int16At(bytes, position)
@@ -40,8 +41,10 @@ export function decodeTransactionIndex(bytes: Uint8Array): TransactionIndexEntry
       lastOffset: int64At(bytes, position + 18),
       lastStableOffset: int64At(bytes, position + 26),
     }
-    if (entry.firstOffset < 0 || entry.lastOffset < entry.firstOffset) throw malformed(`offsets out of order at ${position}`)
-    if (entry.lastOffset <= (entries.at(-1)?.lastOffset ?? -1)) throw malformed(`last offsets do not grow at ${position}`)
+    if (entry.firstOffset < 0 || entry.lastOffset < entry.firstOffset)
+      throw malformed(`offsets out of order at ${position}`)
+    if (entry.lastOffset <= (entries.at(-1)?.lastOffset ?? -1))
+      throw malformed(`last offsets do not grow at ${position}`)
     entries.push(entry)
   }
   return entries

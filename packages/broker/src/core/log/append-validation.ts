@@ -65,11 +65,13 @@ export function validateAppend(records: Buffer, options: ValidationOptions): Val
   const { position, size, magic } = cursor
   if (magic !== 2) return refused(ErrorCode.INVALID_RECORD, -1)
   const codecId = codecAt(records, position)
-  if (codecId === Codec.zstd && options.apiVersion < firstZstdVersion) return refused(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, -1)
+  if (codecId === Codec.zstd && options.apiVersion < firstZstdVersion)
+    return refused(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, -1)
   if (cursor.next()) return refused(ErrorCode.INVALID_RECORD, -1)
   if (cursor.fault !== null) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
 
-  if (options.origin === 'client' && baseOffsetAt(records, position) !== 0) return refused(ErrorCode.INVALID_RECORD, logStartOffset)
+  if (options.origin === 'client' && baseOffsetAt(records, position) !== 0)
+    return refused(ErrorCode.INVALID_RECORD, logStartOffset)
   if (size > settings.maxMessageBytes) return refused(ErrorCode.MESSAGE_TOO_LARGE, -1)
   if (!isCrcValidAt(records, position)) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
   if (!isHeaderValid(records, position, options.origin)) return refused(ErrorCode.INVALID_RECORD, logStartOffset)
@@ -79,7 +81,8 @@ export function validateAppend(records: Buffer, options: ValidationOptions): Val
   const batch = records.subarray(position, position + size)
   const outcome = validateRecords(batch, codec, options)
   if (!outcome.ok) return outcome
-  if (outcome.batch !== batch && outcome.batch.length > settings.maxMessageBytes) return refused(ErrorCode.MESSAGE_TOO_LARGE, -1)
+  if (outcome.batch !== batch && outcome.batch.length > settings.maxMessageBytes)
+    return refused(ErrorCode.MESSAGE_TOO_LARGE, -1)
   if (outcome.batch.length > settings.segmentBytes) return refused(ErrorCode.RECORD_LIST_TOO_LARGE, -1)
   return outcome
 }
@@ -128,7 +131,12 @@ function validateRecords(batch: Buffer, codec: CodecName, options: ValidationOpt
     payload = codec === 'none' ? null : openPayload(batch, 0, decompressedBytesMax)
     walked = walkRecords(batch, 0, payload, {
       keyRequired: settings.cleanupPolicy.compact && !isControlAt(batch, 0),
-      timestamps: keepsTimestamps ? { earliest: nowMs - bound(settings.messageTimestampBeforeMaxMs), latest: nowMs + bound(settings.messageTimestampAfterMaxMs) } : null,
+      timestamps: keepsTimestamps
+        ? {
+            earliest: nowMs - bound(settings.messageTimestampBeforeMaxMs),
+            latest: nowMs + bound(settings.messageTimestampAfterMaxMs),
+          }
+        : null,
     })
   } catch (error) {
     if (error instanceof MalformedRecords) return refused(ErrorCode.INVALID_RECORD, logStartOffset)
@@ -138,7 +146,8 @@ function validateRecords(batch: Buffer, codec: CodecName, options: ValidationOpt
   if (walked.rejectedCount > 0) return refuseRecords(walked, options)
   const target = targetCodec(codec, batch, settings)
   // Nobody looks at the offsets inside a compressed batch again, so they must be right on the way in.
-  if (!walked.isSequential && (codec !== 'none' || target !== 'none')) return refused(ErrorCode.INVALID_RECORD, logStartOffset)
+  if (!walked.isSequential && (codec !== 'none' || target !== 'none'))
+    return refused(ErrorCode.INVALID_RECORD, logStartOffset)
 
   const stored = target === codec ? batch : recompressed(batch, payload, target, settings)
   const timestampType = keepsTimestamps ? TimestampType.CreateTime : TimestampType.LogAppendTime
@@ -163,7 +172,9 @@ function refuseRecords(walked: WalkedRecords, options: ValidationOptions): Appen
     const message = 'One or more records have been rejected due to invalid timestamp'
     return refused(ErrorCode.INVALID_TIMESTAMP, logStartOffset, message, errors)
   }
-  const first = errors.slice(0, 3).map(({ batchIndex, message }) => `RecordError(batchIndex=${batchIndex}, message='${message}')`)
+  const first = errors
+    .slice(0, 3)
+    .map(({ batchIndex, message }) => `RecordError(batchIndex=${batchIndex}, message='${message}')`)
   const message =
     `One or more records have been rejected due to ${walked.rejectedCount} record errors in total, ` +
     `and only showing the first three errors at most: [${first.join(', ')}]`
@@ -172,7 +183,8 @@ function refuseRecords(walked: WalkedRecords, options: ValidationOptions): Appen
 
 /** Kafka's words. */
 function rejectionText(record: RejectedRecord, { settings, nowMs, topicPartition }: ValidationOptions): string {
-  if (record.reason === 'null key') return `Compacted topic cannot accept message without key in topic partition ${topicPartition}`
+  if (record.reason === 'null key')
+    return `Compacted topic cannot accept message without key in topic partition ${topicPartition}`
   if (settings.messageTimestampType === 'LogAppendTime' || BigInt(record.timestamp) === -1n) {
     return `Invalid timestamp type in message with offset ${record.offsetDelta}. Producer should not set timestamp type to LogAppendTime.`
   }
@@ -197,6 +209,17 @@ function targetCodec(codec: CodecName, batch: Buffer, settings: TopicSettings): 
 }
 
 function recompressed(batch: Buffer, payload: Uint8Array | null, target: CodecName, settings: TopicSettings): Buffer {
-  const level = { gzip: settings.gzipLevel, lz4: settings.lz4Level, zstd: settings.zstdLevel, none: undefined, snappy: undefined }[target]
-  return recompressBatch(batch, 0, payload ?? batch.subarray(BATCH_HEADER_SIZE), level === undefined ? { codec: target } : { codec: target, level })
+  const level = {
+    gzip: settings.gzipLevel,
+    lz4: settings.lz4Level,
+    zstd: settings.zstdLevel,
+    none: undefined,
+    snappy: undefined,
+  }[target]
+  return recompressBatch(
+    batch,
+    0,
+    payload ?? batch.subarray(BATCH_HEADER_SIZE),
+    level === undefined ? { codec: target } : { codec: target, level },
+  )
 }

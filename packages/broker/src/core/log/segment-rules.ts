@@ -68,7 +68,10 @@ export interface RetentionAnswer {
 /** The oldest segments to drop for the first reason that holds, or null. Ask again until null: the reasons are three passes. */
 export function segmentsToDelete(question: RetentionQuestion): RetentionAnswer | null {
   const { settings, segments } = question
-  const logStart = countWhile(question, index => (segments[index + 1]?.baseOffset ?? Infinity) <= question.logStartOffset)
+  const logStart = countWhile(
+    question,
+    index => (segments[index + 1]?.baseOffset ?? Infinity) <= question.logStartOffset,
+  )
   if (logStart > 0) return { count: logStart, reason: 'logStart' }
   if (!settings.deletes) return null
   if (settings.retentionBytes >= 0) {
