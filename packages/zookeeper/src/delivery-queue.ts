@@ -9,7 +9,6 @@ export class DeliveryQueue {
   readonly #timers: Pick<Timers, 'soon'>
   #items: Item[] = []
   #isScheduled = false
-  #isDraining = false
 
   constructor(timers: Pick<Timers, 'soon'>) {
     this.#timers = timers
@@ -26,14 +25,17 @@ export class DeliveryQueue {
 
   #push(item: Item): void {
     this.#items.push(item)
-    if (this.#isScheduled || this.#isDraining) return
+    this.#schedule()
+  }
+
+  /** A turn, not a promise job: a loop of awaited requests to an embedded tree would keep sockets and timers waiting. */
+  #schedule(): void {
+    if (this.#isScheduled) return
     this.#isScheduled = true
-    queueMicrotask(() => this.#drain())
+    this.#timers.soon(() => this.#drain())
   }
 
   #drain(): void {
-    this.#isScheduled = false
-    this.#isDraining = true
     let hasAnswered = false
     let next = 0
     for (; next < this.#items.length; next++) {
@@ -43,10 +45,8 @@ export class DeliveryQueue {
       if (!item.isCall) hasAnswered = true
     }
     this.#items = this.#items.slice(next)
-    this.#isDraining = false
-    if (this.#items.length === 0) return
-    this.#isScheduled = true
-    this.#timers.soon(() => this.#drain())
+    this.#isScheduled = false
+    if (this.#items.length > 0) this.#schedule()
   }
 }
 

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { crc32 } from './crc32.ts'
 
 /**
  * Records one after the other: int32 length, uint32 CRC-32 of the payload, payload (JSON). Both files of the store use it.

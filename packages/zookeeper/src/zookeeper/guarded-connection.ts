@@ -216,7 +216,7 @@ export class GuardedConnection extends ConnectionManager {
     if (!this.#isCorked) {
       this.#isCorked = true
       socket.cork()
-      queueMicrotask(() => {
+      this.#options.world.timers.soon(() => {
         this.#isCorked = false
         socket.uncork()
       })
