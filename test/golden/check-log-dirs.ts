@@ -32,9 +32,9 @@ export const checker: Checker = {
       copy => typeof copy === 'object' && copy !== null && Object.values(copy).some(hasPartitions),
     ),
 
-  async check({ vectors, companion }, report) {
-    const archive = untar(companion('log-dirs.tar.gz'))
-    for (const { value, line } of vectors) {
+  async check(file, report) {
+    const archive = untar(file.companion('log-dirs.tar.gz'))
+    for (const { value, line } of file.vectors) {
       const copies = value as unknown as LogDirs
       for (const [copy, brokers] of Object.entries(copies)) {
         for (const [broker, described] of Object.entries(brokers)) {

@@ -40,7 +40,7 @@ function valuesFrom(log: PartitionLog, fetchOffset = log.logStartOffset, maxByte
     const cursor = new BatchCursor(batches.bytes)
     while (cursor.next()) {
       for (const record of readRecords(batches.bytes, cursor.position, 1024 * 1024)) {
-        if (record.offset >= fetchOffset) values.push(`${record.offset}:${record.value}`)
+        if (record.offset >= fetchOffset) values.push(`${record.offset}:${record.value?.toString()}`)
       }
     }
     expect(cursor.remaining).toBe(0)

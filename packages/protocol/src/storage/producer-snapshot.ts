@@ -1,6 +1,7 @@
 import { crc32c } from '../compression/crc32c.ts'
 import { int16At, int32At, int64At, putInt16, putInt32, putInt64, uint32At } from '../records/big-endian.ts'
 import { MalformedFile } from './malformed-file.ts'
+import { putNearestInt64 } from './nearest-int64.ts'
 
 const version = 1
 const headerSize = 10
@@ -37,7 +38,7 @@ export function encodeProducerSnapshot(entries: readonly ProducerSnapshotEntry[]
     putInt32(bytes, position + 10, entry.lastSequence)
     putInt64(bytes, position + 14, entry.lastOffset)
     putInt32(bytes, position + 22, entry.offsetDelta)
-    putInt64(bytes, position + 26, Number.isSafeInteger(entry.timestamp) ? entry.timestamp : BigInt(entry.timestamp))
+    putNearestInt64(bytes, position + 26, entry.timestamp)
     putInt32(bytes, position + 34, entry.coordinatorEpoch)
     putInt64(bytes, position + 38, entry.currentTransactionFirstOffset)
   })

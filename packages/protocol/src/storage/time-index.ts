@@ -1,4 +1,5 @@
-import { int32At, int64At, putInt32, putInt64 } from '../records/big-endian.ts'
+import { int32At, int64At, putInt32 } from '../records/big-endian.ts'
+import { putNearestInt64 } from './nearest-int64.ts'
 
 /** Bytes of an entry: int64 timestamp, int32 offset relative to the segment's base (reference 4.2). */
 export const TIME_ENTRY_SIZE = 12
@@ -21,8 +22,7 @@ export function timeRelativeOffsetAt(bytes: Uint8Array, index: number): number {
 
 export function putTimeEntry(bytes: Uint8Array, index: number, timestamp: number, relativeOffset: number): void {
   const position = index * TIME_ENTRY_SIZE
-  // Timestamps beyond 2^53 are the producer's nonsense, but legal: their nearest number keeps the order.
-  putInt64(bytes, position, Number.isSafeInteger(timestamp) ? timestamp : BigInt.asIntN(64, clampedInt64(timestamp)))
+  putNearestInt64(bytes, position, timestamp)
   putInt32(bytes, position + 8, relativeOffset)
 }
 
@@ -54,10 +54,4 @@ export function encodeTimeIndex(entries: readonly TimeIndexEntry[], baseOffset: 
   const bytes = Buffer.allocUnsafe(entries.length * TIME_ENTRY_SIZE)
   entries.forEach(({ timestamp, offset }, index) => putTimeEntry(bytes, index, timestamp, offset - baseOffset))
   return bytes
-}
-
-function clampedInt64(timestamp: number): bigint {
-  const value = BigInt(Math.trunc(timestamp))
-  const max = 2n ** 63n - 1n
-  return value > max ? max : value < -max ? -max - 1n : value
 }
