@@ -19,14 +19,7 @@ import {
 import { topicEntity, type ConfigStore } from '../metadata/config-store.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { LiveBrokerSettings } from '../settings/overrides.ts'
-import {
-  errorAnswer,
-  requireThisBroker,
-  requireTopicName,
-  ResourceRefused,
-  ResourceType,
-  resourceTypeName,
-} from './config-resource.ts'
+import { errorAnswer, requireTopicName, ResourceRefused, ResourceType, resourceTypeName } from './config-resource.ts'
 import { describeBroker, describeClusterDefault, describeTopic, type DescribeOptions } from './described-configs.ts'
 import { defineHandler } from './handler.ts'
 
@@ -64,7 +57,7 @@ async function describe(
   const { resourceType, resourceName } = resource
   try {
     const configs = await configsOf(resource, options, services)
-    return { errorCode: ErrorCode.NONE, errorMessage: null, resourceType, resourceName, configs }
+    return { errorCode: ErrorCode.NONE, errorMessage: '', resourceType, resourceName, configs }
   } catch (error) {
     const answer = errorAnswer(error)
     if (answer === undefined) throw error
@@ -80,7 +73,7 @@ async function configsOf(
   switch (resourceType) {
     case ResourceType.topic:
       requireTopicName(name)
-      if (!metadata.hasTopic(name)) throw new ResourceRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, null)
+      if (!metadata.hasTopic(name)) throw new ResourceRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, '')
       return describeTopic(await configStore.read(topicEntity(name)), settings, options)
     case ResourceType.broker:
       if (name === '') return describeClusterDefault(settings, options)
@@ -94,4 +87,16 @@ async function configsOf(
         `Unsupported resource type: ${resourceTypeName(resourceType)}`,
       )
   }
+}
+
+/** Brokers answer for themselves: `name` has to be this broker's id. */
+function requireThisBroker(name: string, brokerId: number): void {
+  if (!/^-?\d+$/.test(name)) {
+    throw new ResourceRefused(ErrorCode.INVALID_REQUEST, `Broker id must be an integer, but it is: ${name}`)
+  }
+  if (Number(name) === brokerId) return
+  throw new ResourceRefused(
+    ErrorCode.INVALID_REQUEST,
+    `Unexpected broker id, expected ${brokerId} or empty string, but received ${name}`,
+  )
 }

@@ -3,8 +3,9 @@ import type { AlterConfigsResourceResponse as Response } from '@millrace/protoco
 import { brokerEntity, topicEntity, type ConfigStore, type ConfigValues } from '../metadata/config-store.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { LiveBrokerSettings } from '../settings/overrides.ts'
-import { validateTopicOverrides } from '../settings/topic-overrides.ts'
-import { errorAnswer, requireThisBroker, ResourceRefused, ResourceType, resourceTypeName } from './config-resource.ts'
+import { InvalidTopicConfig, validateTopicOverrides } from '../settings/topic-overrides.ts'
+import { InvalidSetting } from '../settings/value.ts'
+import { errorAnswer, ResourceRefused, ResourceType, resourceTypeName } from './config-resource.ts'
 
 /** What both requests that change configs need. */
 export interface AlterConfigsServices {
@@ -71,7 +72,7 @@ async function alterOne<Change>(
         throw new ResourceRefused(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, `The topic '${name}' does not exist.`)
       }
       entity = topicEntity(name)
-      validate = validateTopicOverrides
+      validate = values => validateTopic(name, values)
       break
     case ResourceType.broker:
       if (name !== '') requireThisBroker(name, settings.brokerId)
@@ -80,14 +81,35 @@ async function alterOne<Change>(
       break
     case ResourceType.brokerLogger:
       return refuse('Millrace has no loggers that can be set one by one')
-    default:
+    case ResourceType.clientMetrics:
+    case ResourceType.group:
       return refuse(
         `AlterConfigs is only supported for topics and brokers, but resource type is ${resourceTypeName(resourceType)}`,
       )
+    default:
+      return refuse(`Unknown resource type ${resourceType}`)
   }
   const values = await newValues(resource, () => configStore.read(entity))
   validate(values)
   if (!validateOnly) await configStore.write(entity, values)
+}
+
+function validateTopic(topic: string, values: ConfigValues): void {
+  try {
+    validateTopicOverrides(values)
+  } catch (error) {
+    // Only a value that is wrong by itself: Kafka says of which resource.
+    if (!(error instanceof InvalidTopicConfig && error.cause instanceof InvalidSetting)) throw error
+    throw new InvalidTopicConfig(
+      `Invalid config value for resource ConfigResource(type=TOPIC, name='${topic}'): ${error.message}`,
+      { cause: error },
+    )
+  }
+}
+
+function requireThisBroker(name: string, brokerId: number): void {
+  if (!/^-?\d+$/.test(name)) refuse(`Node id must be an integer, but it is: ${name}`)
+  if (Number(name) !== brokerId) refuse(`Unexpected broker id, expected ${brokerId}, but received ${name}`)
 }
 
 export function refuse(message: string): never {

@@ -22,23 +22,21 @@ export const resourceTypeName = (type: number): string => typeNames[type] ?? 'UN
 export class ResourceRefused extends Error {
   override readonly name = 'ResourceRefused'
   readonly errorCode: ErrorCode
-  constructor(errorCode: ErrorCode, message: string | null) {
-    super(message ?? '')
+  constructor(errorCode: ErrorCode, message: string) {
+    super(message)
     this.errorCode = errorCode
   }
 }
 
 export interface ErrorAnswer {
   readonly errorCode: ErrorCode
-  readonly errorMessage: string | null
+  readonly errorMessage: string
 }
 
 /** What a client is told about a failure; undefined for those that are nobody's but ours. */
 export function errorAnswer(error: unknown): ErrorAnswer | undefined {
-  if (error instanceof ResourceRefused) {
-    return { errorCode: error.errorCode, errorMessage: error.message === '' ? null : error.message }
-  }
   const answer = (errorCode: ErrorCode, errorMessage: string): ErrorAnswer => ({ errorCode, errorMessage })
+  if (error instanceof ResourceRefused) return answer(error.errorCode, error.message)
   if (error instanceof InvalidTopicConfig) return answer(ErrorCode.INVALID_CONFIG, error.message)
   if (error instanceof InvalidDynamicConfig) return answer(ErrorCode.INVALID_REQUEST, error.message)
   if (error instanceof ControllerMoved) return answer(ErrorCode.STALE_CONTROLLER_EPOCH, error.message)
@@ -48,18 +46,6 @@ export function errorAnswer(error: unknown): ErrorAnswer | undefined {
     return answer(ErrorCode.REQUEST_TIMED_OUT, `ZooKeeper did not answer in time: ${error.message}`)
   }
   return undefined
-}
-
-/** Brokers answer for themselves: `name` has to be this broker's id. */
-export function requireThisBroker(name: string, brokerId: number): void {
-  if (!/^-?\d+$/.test(name)) {
-    throw new ResourceRefused(ErrorCode.INVALID_REQUEST, `Broker id must be an integer, but it is: ${name}`)
-  }
-  if (Number(name) === brokerId) return
-  throw new ResourceRefused(
-    ErrorCode.INVALID_REQUEST,
-    `Unexpected broker id, expected ${brokerId} or empty string, but received ${name}`,
-  )
 }
 
 export function requireTopicName(topic: string): void {

@@ -3,7 +3,7 @@ import type {
   DescribeConfigsSynonym as Synonym,
 } from '@millrace/protocol/messages/32-describe-configs'
 import { brokerSettingRow, brokerSettingRows, isBrokerSetting } from '../settings/broker-settings.ts'
-import { topicDefaultText } from '../settings/derived.ts'
+import { topicDefaultText, unitFamily } from '../settings/derived.ts'
 import { isDynamic } from '../settings/dynamic.ts'
 import type { LiveBrokerSettings } from '../settings/overrides.ts'
 import { topicSettingRows } from '../settings/rows/topic.ts'
@@ -127,18 +127,11 @@ function configRow(
   }
 }
 
-/** Settings that say the same in other units, the one that wins first. */
-const families: readonly (readonly string[])[] = [
-  ['log.roll.ms', 'log.roll.hours'],
-  ['log.roll.jitter.ms', 'log.roll.jitter.hours'],
-  ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours'],
-]
-
 function namesFor(name: string): readonly string[] {
   // The scheduler's interval is only the default of the other, so this family is read in one direction.
   if (name === 'log.flush.interval.ms') return ['log.flush.interval.ms', 'log.flush.scheduler.interval.ms']
   const base = listenerRow(name)?.base
-  return base === undefined ? (families.find(family => family.includes(name)) ?? [name]) : [name, base]
+  return base === undefined ? (unitFamily(name) ?? [name]) : [name, base]
 }
 
 /**
@@ -158,7 +151,11 @@ function brokerSynonyms(name: string, settings: Layered, hidden: boolean): Synon
   addFrom(Source.dynamicBroker, each => perBroker.get(each))
   addFrom(Source.dynamicDefault, each => clusterDefault.get(each))
   addFrom(Source.staticBroker, each => file.get(each))
-  addFrom(Source.default, each => brokerSettingRow(each)?.default)
+  // Those that can only be set while running have no default that anybody is told.
+  addFrom(Source.default, each => {
+    const row = brokerSettingRow(each)
+    return row?.isDynamicOnly === true ? null : row?.default
+  })
   const first = synonyms.findIndex(synonym => synonym.name === name)
   return first < 0 ? [] : synonyms.slice(first)
 }

@@ -6,6 +6,16 @@ import type { TopicOverrides } from './topic-overrides.ts'
  * Settings that one alone does not decide. Of a family with several units the finest one that is set wins.
  */
 
+const unitFamilies: readonly (readonly string[])[] = [
+  ['log.roll.ms', 'log.roll.hours'],
+  ['log.roll.jitter.ms', 'log.roll.jitter.hours'],
+  ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours'],
+]
+
+/** All names for what `name` says, the finest unit first; undefined where there is only the one. */
+export const unitFamily = (name: string): readonly string[] | undefined =>
+  unitFamilies.find(family => family.includes(name))
+
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 

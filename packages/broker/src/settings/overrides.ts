@@ -1,6 +1,7 @@
 import type { Logger } from '@millrace/runtime/logger'
 import type { BrokerSettingName, BrokerSettings, BrokerSettingValues } from './broker-settings.ts'
 import { changedSettings, storedValueProblem, validateDynamicConfig, validateTransition } from './dynamic.ts'
+import { unitFamily } from './derived.ts'
 import { SettingsSnapshot } from './snapshot.ts'
 
 type Values = ReadonlyMap<string, string>
@@ -100,7 +101,12 @@ export class LiveBrokerSettings implements BrokerSettings {
   }
 
   #merge(perBroker: Values, clusterDefault: Values): SettingsSnapshot {
-    const given = new Map([...this.#file.given, ...clusterDefault, ...perBroker])
+    const given = new Map(this.#file.given)
+    for (const [key, value] of [...clusterDefault, ...perBroker]) {
+      // The unit that is set while running speaks alone, as in Kafka.
+      for (const other of unitFamily(key) ?? []) given.delete(other)
+      given.set(key, value)
+    }
     return new SettingsSnapshot(given, { 'broker.id': this.#brokerId, 'node.id': this.#brokerId })
   }
 }

@@ -13,7 +13,7 @@ export type Importance = 'HIGH' | 'MEDIUM' | 'LOW'
 export interface Range {
   readonly text: string
   /** Null when it is fine. `culprit` is the element to blame where the value is a list. */
-  problem(value: never): RangeProblem | null
+  problem(value: never, key: string): RangeProblem | null
 }
 export interface RangeProblem {
   readonly why: string
@@ -148,12 +148,12 @@ export const nonEmpty: Range = {
 
 export const throttledReplicasList: Range = {
   text: '[partitionId]:[brokerId],[partitionId]:[brokerId],...',
-  problem: (value: readonly string[]) => {
+  problem: (value: readonly string[], key) => {
     const fits = (value.length === 1 && value[0] === '*') || value.every(element => /^\d+:\d+$/.test(element))
     if (fits) return null
-    return {
-      why: "must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
-    }
+    const form = '[partitionId]:[brokerId],[partitionId]:[brokerId],...'
+    const why = `${key} must be the literal '*' or a list of replicas in the following format: ${form}`
+    return { culprit: `[${value.join(', ')}]`, why }
   },
 }
 

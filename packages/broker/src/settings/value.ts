@@ -35,7 +35,7 @@ export function parseValue(key: string, row: SettingRow, given: string): ParsedV
     throw new InvalidSetting(key, row.type === 'PASSWORD' ? '[hidden]' : culprit, why)
   }
   const parsed = parseType(row, javaTrim(given), why => fail(why))
-  const problem = row.range?.problem(parsed.value as never) ?? null
+  const problem = row.range?.problem(parsed.value as never, key) ?? null
   if (problem !== null) fail(problem.why, problem.culprit ?? parsed.text ?? given)
   return parsed
 }
