@@ -49,8 +49,9 @@ export function adoptSocket(
   const handle = (shell as unknown as Shell)._handle
   if (receive === 'data' || handle === null || handle === undefined) {
     const start = (): void => {
-      receiveByEvents(shell, connectionOf())
-      shell.resume()
+      const connection = connectionOf()
+      receiveByEvents(shell, connection)
+      if (!connection.isPaused) shell.resume()
     }
     return { socket: shell, start }
   }
@@ -62,7 +63,7 @@ export function adoptSocket(
   socket.on('close', () => shell.destroy())
   const start = (): void => {
     isStarted = true
-    socket.read(0)
+    if (!connectionOf().isPaused) socket.read(0)
   }
   return { socket, start }
 }

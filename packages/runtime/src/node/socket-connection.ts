@@ -47,6 +47,7 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   readonly #batches: Batch[] = []
   #batchesBytes = 0
 
+  #isPaused = false
   #isClosing = false
   #isClosed = false
   #isOver = false
@@ -109,11 +110,18 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   }
 
   pause(): void {
+    this.#isPaused = true
     this.socket.pause()
   }
 
   resume(): void {
+    this.#isPaused = false
     if (!this.#isClosed) this.socket.resume()
+  }
+
+  /** Paused before reading began: whoever begins it leaves it to `resume`. */
+  get isPaused(): boolean {
+    return this.#isPaused
   }
 
   close(): void {

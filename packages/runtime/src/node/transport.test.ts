@@ -261,6 +261,23 @@ describe.each(['direct', 'data'] as const)('transport, receiving %s', receive =>
     expect(recorder.frames.every((frame, index) => frame.equals(payloads[index]!))).toBe(true)
   })
 
+  test('paused by accept, before anything was read: nothing comes until resumed', async () => {
+    const recorder = new Recorder()
+    let theirs: FrameConnection | null = null
+    const accept = (connection: FrameConnection): Recorder => {
+      theirs = connection
+      connection.pause()
+      return recorder
+    }
+    const server = await serve({ receive, accept })
+    const { connection } = await connect(server.listener.port)
+    await new Promise<void>(resolve => connection.send([framed('early'), framed(Buffer.alloc(200_000))], resolve))
+    for (let turn = 0; turn < 50; turn++) await nextTurn()
+    expect(recorder.frames.length).toBe(0)
+    theirs!.resume()
+    await recorder.untilFrames(2)
+  })
+
   test('paused inside onFrame: goes on after resume', async () => {
     const server = await serve({ receive, onEach: (_, connection) => connection.pause() })
     const { connection } = await connect(server.listener.port)
