@@ -169,7 +169,15 @@ class ProduceOperation implements CommitListener {
 
   private answer(): void {
     this.deadline?.cancel()
-    this.context.answer(this.request.acks === 0 ? this.silence() : this.response())
+    let answer: Answer
+    try {
+      answer = this.request.acks === 0 ? this.silence() : this.response()
+    } catch (error) {
+      // Called from the end of a log's turn, which must go on for the others.
+      this.context.fail(error)
+      return
+    }
+    this.context.answer(answer)
   }
 
   private silence(): Answer {

@@ -165,8 +165,16 @@ class FetchOperation {
   /** Enough is there, or no time is left. */
   private onReady(): void {
     this.leave()
-    this.readAll()
-    this.context.answer(this.answer())
+    let answer: Answer
+    try {
+      this.readAll()
+      answer = this.answer()
+    } catch (error) {
+      // Called from the end of a log's turn, which must go on for the others.
+      this.context.fail(error)
+      return
+    }
+    this.context.answer(answer)
   }
 
   private onAbandoned(): void {

@@ -54,6 +54,7 @@ export class Dispatcher<Services> implements RequestDispatcher {
 
   start(request: Request, buffer: Buffer, start: number, end: number): void {
     const reader = new Reader(buffer, start, end)
+    request.onFailure = this.fail
     try {
       const refusal = this.readHeader(request, reader)
       if (refusal !== null) {
@@ -100,7 +101,7 @@ export class Dispatcher<Services> implements RequestDispatcher {
     )
   }
 
-  private fail(request: Request, error: unknown): void {
+  private readonly fail = (request: Request, error: unknown): void => {
     if (error instanceof InvariantViolation) {
       this.logger.error('a promise of the code was broken', { ...request.describe(), error: error.stack })
       if (request.result === null) request.answer({ kind: 'close', reason: 'the broker stops', isLogged: true })

@@ -48,6 +48,8 @@ export class FetchWait implements FetchWaiter {
   }
 
   private estimate(fetch: PartitionFetch, token: number): number {
+    // What was written before this fetch and is committed only now is not among the bytes written since.
+    if (fetch.wasBehindLog) return fetch.measure()
     const written = (fetch.partition?.writtenBytes ?? 0) - (this.writtenAtStart[token] ?? 0)
     return Math.min(fetch.asked.maxBytes, fetch.firstReadSize + written)
   }

@@ -18,6 +18,8 @@ export interface RequestContext {
   readonly nowMs: number
   /** The answer of a handler that returned `answersLater`. Exactly once. */
   answer(answer: Answer): void
+  /** For a handler that returned `answersLater`: what it would have thrown. Exactly once, instead of `answer`. */
+  fail(error: unknown): void
   /** Runs once, when the answer was handed to the operating system or will never be: release pooled buffers here. */
   onAnswered(run: () => void): void
   /**

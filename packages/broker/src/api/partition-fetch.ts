@@ -40,6 +40,7 @@ export class PartitionFetch implements FetchedPartition {
   private aborted: AbortedTransaction[] | null = null
   private batches: FetchedBatches | null = null
   private firstSize = 0
+  private isBehind = false
   /** The read ended before the data did (a limit, a segment): waiting would bring nothing. */
   hasMore = false
 
@@ -56,6 +57,25 @@ export class PartitionFetch implements FetchedPartition {
   /** What the first read found: a second one finds no less. */
   get firstReadSize(): number {
     return this.firstSize
+  }
+
+  /** The log held records at the first read that this reader may not see before they are committed. */
+  get wasBehindLog(): boolean {
+    return this.isBehind
+  }
+
+  /** Bytes that a read would find now, at the price of one. */
+  measure(): number {
+    const { fetchOffset, maxBytes } = this.asked
+    const { isolation } = this.terms
+    try {
+      const batches = this.partition?.read({ fetchOffset, maxBytes, isolation, minOneBatch: true }) ?? null
+      batches?.release()
+      return batches?.bytes.length ?? 0
+    } catch {
+      // Out of range or out of order: the read that answers will find the same, and say it.
+      return maxBytes
+    }
   }
 
   /** Exclusive end of what this reader may see now. */
@@ -88,6 +108,7 @@ export class PartitionFetch implements FetchedPartition {
     this.highWatermark = offsets.highWatermark
     this.lastStableOffset = offsets.lastStableOffset
     this.logStartOffset = offsets.logStartOffset
+    this.isBehind = found.endOffsetFor(this.terms.isolation) < offsets.logEndOffset
     this.readRecords(found, Math.min(this.asked.maxBytes, remainingBytes), minOneBatch)
   }
 

@@ -28,6 +28,8 @@ export class Request implements RequestContext {
   /** The bytes it was decoded from, if they had to outlive the decoding. Released with the answer. */
   retained: RetainedFrame | null = null
   readonly isPipelined: boolean
+  /** How the dispatcher treats an error; set when it starts the request. */
+  onFailure: ((request: Request, error: unknown) => void) | null = null
   private readonly origin: RequestOrigin
   private finishing: (() => void) | (() => void)[] | null = null
   private abandoning: (() => void) | null = null
@@ -54,6 +56,11 @@ export class Request implements RequestContext {
     this.result = answer
     this.abandoning = null
     this.origin.onAnswer(this)
+  }
+
+  fail(error: unknown): void {
+    assert(this.onFailure !== null, 'a request is started before it fails')
+    this.onFailure(this, error)
   }
 
   onAnswered(run: () => void): void {

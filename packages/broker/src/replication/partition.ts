@@ -64,6 +64,8 @@ export class Partition implements LogEffects, LeaderEffects {
   readonly fetchWaiters = new FetchWaiters()
   /** Bytes written in this life of the partition: tells a fetch that waits for `minBytes` how much more there is. */
   writtenBytes = 0
+  /** Inside `endOffsetAdvanced`, which tells waiting fetches once, after everything has moved. */
+  private isAnnouncing = false
   /** Appended in this turn, not announced yet. */
   private unwrittenBytes = 0
 
@@ -277,7 +279,9 @@ export class Partition implements LogEffects, LeaderEffects {
   endOffsetAdvanced(logEndOffset: number): void {
     this.writtenBytes += this.unwrittenBytes
     this.unwrittenBytes = 0
+    this.isAnnouncing = true
     this.leader?.onAppended(logEndOffset)
+    this.isAnnouncing = false
     this.writes.advance(logEndOffset, ErrorCode.NONE)
     // Followers may read what consumers may not yet.
     this.fetchWaiters.notify()
@@ -292,6 +296,7 @@ export class Partition implements LogEffects, LeaderEffects {
   highWatermarkAdvanced(highWatermark: number): void {
     this.log.setHighWatermark(highWatermark)
     this.commits.advance(highWatermark, this.committedCode())
+    if (!this.isAnnouncing) this.fetchWaiters.notify()
   }
 
   /** Enough copies when it was written, fewer now: the producer must know. */
