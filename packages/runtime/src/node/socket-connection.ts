@@ -10,14 +10,13 @@ import type { Turn, TurnFlush } from './turn.ts'
 /** Parts from this size on are handed to the system as they are; smaller ones are copied together. */
 const sliceBytesMin = 16 * 1024
 
-/** How long a connection that `close` ended may take to send what is queued and to see the other side end as well. */
-const closeTimeoutMs = 5_000
-
 /** What a connection shares with all others of its transport. */
 export interface ConnectionHome {
   readonly turn: Turn
   readonly pool: BufferPool
   readonly shared: SharedBuffers
+  /** How long a connection that `close` ended may take to send what is queued and to see the other side end as well. */
+  readonly closeTimeoutMs: number
 }
 
 /** What left in one write: completed by the socket in order. */
@@ -128,7 +127,9 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     if (this.#isClosing || this.#isClosed) return
     this.#isClosing = true
     this.socket.resume() // Reads on to the other side's end; what comes is dropped.
-    this.#closeTimer = setTimeout(() => this.socket.destroy(), closeTimeoutMs)
+    const { closeTimeoutMs } = this.#home
+    const late = `${this.remoteAddress} did not let the connection end within ${closeTimeoutMs} ms`
+    this.#closeTimer = setTimeout(() => this.destroy(new TransportError('TIMEOUT', late)), closeTimeoutMs)
     this.#closeTimer.unref()
     this.#scheduleFlush()
   }

@@ -1,6 +1,7 @@
+import { FrameRecorder } from '@millrace/testing/world/frame-recorder'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import net from 'node:net'
-import type { ConnectOptions, Frame, FrameConnection, FrameReceiver, Listener, ListenOptions, World } from '../ports.ts'
+import type { ConnectOptions, Frame, FrameConnection, Listener, ListenOptions, World } from '../ports.ts'
 import { nodeWorld } from './world.ts'
 
 const open: { close(): unknown }[] = []
@@ -9,61 +10,9 @@ afterEach(async () => {
   for (const each of open.splice(0).reverse()) await each.close()
 })
 
-/** Receives, remembers, and lets a test wait for what it expects. */
-class Recorder implements FrameReceiver {
-  readonly frames: Buffer[] = []
-  closed: { error: Error | null } | null = null
-  onEach: ((frame: Frame) => void) | null = null
-  drained = 0
-  #waiting: { condition: () => boolean; resolve: () => void }[] = []
-
-  onFrame(frame: Frame): void {
-    this.frames.push(Buffer.from(frame.buffer.subarray(frame.start, frame.end)))
-    this.onEach?.(frame)
-    this.#check()
-  }
-
-  onClosed(error: Error | null): void {
-    expect(this.closed).toBeNull()
-    this.closed = { error }
-    this.#check()
-  }
-
-  onDrained(): void {
-    this.drained++
-    this.#check()
-  }
-
-  until(condition: () => boolean): Promise<void> {
-    return new Promise(resolve => {
-      this.#waiting.push({ condition, resolve })
-      this.#check()
-    })
-  }
-
-  untilFrames(count: number): Promise<void> {
-    return this.until(() => this.frames.length >= count)
-  }
-
-  async untilClosed(): Promise<Error | null> {
-    await this.until(() => this.closed !== null)
-    return this.closed!.error
-  }
-
-  get text(): string[] {
-    return this.frames.map(frame => frame.toString())
-  }
-
-  #check(): void {
-    const ready = this.#waiting.filter(({ condition }) => condition())
-    this.#waiting = this.#waiting.filter(each => !ready.includes(each))
-    for (const { resolve } of ready) resolve()
-  }
-}
-
 interface Accepted {
   readonly connection: FrameConnection
-  readonly recorder: Recorder
+  readonly recorder: FrameRecorder
 }
 
 interface Server {
@@ -78,10 +27,11 @@ async function serve(
   options: Partial<ListenOptions> & {
     receive?: 'direct' | 'data'
     onEach?: (frame: Frame, connection: FrameConnection) => void
+    closeTimeoutMs?: number
   } = {},
 ): Promise<Server> {
-  const { receive = 'direct', onEach, ...listen } = options
-  const world = nodeWorld({ receive })
+  const { receive = 'direct', closeTimeoutMs = 5000, onEach, ...listen } = options
+  const world = nodeWorld({ receive, closeTimeoutMs })
   const accepted: Accepted[] = []
   const waiting: (() => void)[] = []
   const listener = await world.transport.listen({
@@ -89,7 +39,7 @@ async function serve(
     port: 0,
     maxFrameBytes: 16 * 1024 * 1024,
     accept: connection => {
-      const recorder = new Recorder()
+      const recorder = new FrameRecorder()
       if (onEach !== undefined) recorder.onEach = frame => onEach(frame, connection)
       accepted.push({ connection, recorder })
       for (const wake of waiting.splice(0)) wake()
@@ -115,7 +65,7 @@ async function connect(
   options: Partial<ConnectOptions> & { receive?: 'direct' | 'data'; world?: World } = {},
 ): Promise<Accepted> {
   const { receive = 'direct', world = nodeWorld({ receive }), ...rest } = options
-  const recorder = new Recorder()
+  const recorder = new FrameRecorder()
   const connection = await world.transport.connect({
     host: '127.0.0.1',
     port,
@@ -262,9 +212,9 @@ describe.each(['direct', 'data'] as const)('transport, receiving %s', receive =>
   })
 
   test('paused by accept, before anything was read: nothing comes until resumed', async () => {
-    const recorder = new Recorder()
+    const recorder = new FrameRecorder()
     let theirs: FrameConnection | null = null
-    const accept = (connection: FrameConnection): Recorder => {
+    const accept = (connection: FrameConnection): FrameRecorder => {
       theirs = connection
       connection.pause()
       return recorder
@@ -516,6 +466,39 @@ describe('transport', () => {
     await recorder.untilClosed()
     const count = await new Promise<number>(resolve => serverOf(server.listener).getConnections((_, n) => resolve(n)))
     expect(count).toBe(0)
+  })
+
+  test('accept throws: that connection ends, onError hears why, the next one is served', async () => {
+    const errors: Error[] = []
+    const recorder = new FrameRecorder()
+    let count = 0
+    const accept = (): FrameRecorder => {
+      if (count++ === 0) throw new Error('not ready')
+      return recorder
+    }
+    const server = await serve({ accept, onError: error => errors.push(error) })
+    const first = await connect(server.listener.port)
+    await first.recorder.untilClosed()
+    expect(errors.map(({ message }) => message)).toEqual(['not ready'])
+    const second = await connect(server.listener.port)
+    second.connection.send([framed('hello')])
+    await recorder.untilFrames(1)
+    second.connection.destroy()
+    await recorder.untilClosed()
+    const open = await new Promise<number>(resolve => serverOf(server.listener).getConnections((_, n) => resolve(n)))
+    expect(open).toBe(0)
+  })
+
+  test('closed, but the peer reads nothing and never ends: broken off with TIMEOUT', async () => {
+    const server = await serve({ closeTimeoutMs: 30 })
+    const socket = await rawClient(server.listener.port)
+    socket.pause()
+    const { connection, recorder } = await server.connection()
+    let written = 0
+    connection.send([framed(Buffer.alloc(30_000_000))], () => written++)
+    connection.close()
+    expect(await recorder.untilClosed()).toMatchObject({ name: 'TransportError', code: 'TIMEOUT' })
+    expect(written).toBe(1)
   })
 
   test('listener closed: the port is free at once, open connections go on', async () => {

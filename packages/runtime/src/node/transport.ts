@@ -22,22 +22,21 @@ export class NodeTransport implements Transport {
   readonly #home: ConnectionHome
   readonly #receive: 'direct' | 'data'
 
-  constructor(options: { turn: Turn; pool: BufferPool; receive: 'direct' | 'data' }) {
-    this.#home = { turn: options.turn, pool: options.pool, shared: new SharedBuffers() }
-    this.#receive = options.receive
+  constructor(options: { turn: Turn; pool: BufferPool; receive: 'direct' | 'data'; closeTimeoutMs: number }) {
+    const { receive, ...home } = options
+    this.#home = { ...home, shared: new SharedBuffers() }
+    this.#receive = receive
   }
 
   listen(options: ListenOptions): Promise<Listener> {
     const server = net.createServer({ ...socketOptions, pauseOnConnect: true }, shell => {
-      const { socket, start } = adoptSocket(shell, this.#receive, this.#home, () => connection)
-      const connection = new SocketConnection(socket, this.#home, options)
-      const receiver = options.accept(connection)
-      if (receiver === null) {
-        connection.destroy()
-        return
+      try {
+        this.#accept(shell, options)
+      } catch (error) {
+        // One connection that cannot be served must not end the others.
+        shell.destroy()
+        options.onError?.(error instanceof Error ? error : new Error(String(error)))
       }
-      connection.deliverTo(receiver)
-      start()
     })
     return new Promise((resolve, reject) => {
       const address = `${options.host}:${options.port}`
@@ -59,6 +58,23 @@ export class NodeTransport implements Transport {
         },
       )
     })
+  }
+
+  #accept(shell: net.Socket, options: ListenOptions): void {
+    const { socket, start } = adoptSocket(shell, this.#receive, this.#home, () => connection)
+    const connection = new SocketConnection(socket, this.#home, options)
+    try {
+      const receiver = options.accept(connection)
+      if (receiver === null) {
+        connection.destroy()
+        return
+      }
+      connection.deliverTo(receiver)
+      start()
+    } catch (error) {
+      connection.destroy()
+      throw error
+    }
   }
 
   connect(options: ConnectOptions): Promise<FrameConnection> {

@@ -12,6 +12,8 @@ export interface NodeWorldOptions {
   readonly bufferPool?: BufferPool
   /** `data`: receive by 'data' events instead of straight into our buffers. For tests; 3 to 6 times slower on large frames. */
   readonly receive?: 'direct' | 'data'
+  /** How long a connection that is being closed may take to send what is queued and to see the peer end too. Default 5 s. */
+  readonly closeTimeoutMs?: number
 }
 
 /** The real world, by Node. Brokers that share a process may share one or have one each. */
@@ -22,7 +24,12 @@ export function nodeWorld(options: NodeWorldOptions = {}): World {
     clock: nodeClock,
     timers: new NodeTimers(turn),
     random: new NodeRandom(),
-    transport: new NodeTransport({ turn, pool, receive: options.receive ?? 'direct' }),
+    transport: new NodeTransport({
+      turn,
+      pool,
+      receive: options.receive ?? 'direct',
+      closeTimeoutMs: options.closeTimeoutMs ?? 5000,
+    }),
     files: new NodeFiles(),
   }
 }
