@@ -1,5 +1,6 @@
 import { FrameRecorder } from '@millrace/testing/world/frame-recorder'
 import { afterEach, describe, expect, test } from '@jest/globals'
+import { spawn } from 'node:child_process'
 import net from 'node:net'
 import type { ConnectOptions, Frame, FrameConnection, Listener, ListenOptions, World } from '../ports.ts'
 import { nodeWorld } from './world.ts'
@@ -532,12 +533,7 @@ describe('transport', () => {
 
   test('no answer to the handshake: TIMEOUT', async () => {
     // A listener whose queue is full drops further handshakes: the way to be silent without leaving the machine.
-    const full = net.createServer({ pauseOnConnect: true })
-    await new Promise<void>(resolve => full.listen({ port: 0, host: '127.0.0.1', backlog: 1 }, resolve))
-    const { port } = full.address() as net.AddressInfo
-    open.push({ close: () => full.close() })
     const script = `const net=require('net');const s=net.createServer();s.listen({port:0,host:'127.0.0.1',backlog:1},()=>{process.stdout.write(s.address().port+'\\n',()=>{Atomics.wait(new Int32Array(new SharedArrayBuffer(4)),0,0)})})`
-    const { spawn } = await import('node:child_process')
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
     open.push({ close: () => child.kill('SIGKILL') })
     const silentPort = await new Promise<number>(resolve => child.stdout.once('data', line => resolve(Number(line))))
@@ -548,7 +544,6 @@ describe('transport', () => {
       ),
     )
     expect(await Promise.all(attempts)).toContain('TIMEOUT')
-    expect(port).toBeGreaterThan(0)
   })
 
   test('IPv6: listens and connects; an IPv4 client of a dual listener is named by its plain address', async () => {
