@@ -234,14 +234,14 @@ describeWith(['kafka'], 'ensemble of one, faults', () => {
     expect(await zk.children('/')).toEqual([])
   }, 30_000)
 
-  test('twenty thousand watches: set again after one reconnect', async () => {
+  test('twenty thousand watches of 250 bytes: set again after one reconnect', async () => {
     const zk = await connected({ servers: `127.0.0.1:${proxy.port}/watches`, sessionTimeoutMs: 10_000 })
     const other = await connected({ servers: `${zookeeper.connectString}/watches` })
     const sessions = listen(zk)
     const watched = new Queue<WatchEvent>()
     const paths = Array.from(
       { length: 20_000 },
-      (_, index) => `/${'watched-'.repeat(7)}${String(index).padStart(5, '0')}`,
+      (_, index) => `/${'watched-'.repeat(30)}${String(index).padStart(5, '0')}`,
     )
     await Promise.all(paths.map(path => zk.exists(path, watched.push)))
     proxy.cut()

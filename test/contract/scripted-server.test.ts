@@ -109,6 +109,20 @@ describe('ensemble coordination, against a server that misbehaves', () => {
     expect(sessions.all()).toEqual([])
   })
 
+  test('event loop stands still for longer than the session: a write afterwards does not leave', async () => {
+    const seen: number[] = []
+    const server = await serverThat(({ xid, type, connection }) => {
+      seen.push(type)
+      connection.reply(xid, -110)
+    })
+    const zk = await connectedTo(server, 300)
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400)
+    await expect(zk.create('/a', null)).rejects.toMatchObject({ code: 'SESSION_EXPIRED' })
+    await listen(zk).until(event => event.type === 'established')
+    await expect(zk.create('/a', null)).rejects.toMatchObject({ code: 'NODE_EXISTS' })
+    expect(seen).toEqual([createType])
+  })
+
   test('close: the server never answers it: resolves all the same', async () => {
     const asked: number[] = []
     const server = await serverThat(({ type }) => void asked.push(type), { answersClose: false })

@@ -92,7 +92,7 @@ export type CoordinationErrorCode =
   | 'BAD_ARGUMENTS'
   | 'RUNTIME_INCONSISTENCY'
   | 'OTHER'
-  /** The operation was not applied: it never left this process. */
+  /** Nothing was applied: the operation never left this process, or it was a read whose answer was lost. Safe to ask again. */
   | 'NOT_CONNECTED'
   /** Sent, and the connection ended before the answer: it may have been applied. Read back before deciding. */
   | 'UNKNOWN_OUTCOME'

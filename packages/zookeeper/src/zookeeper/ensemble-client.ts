@@ -24,7 +24,8 @@ import type { Call } from './calls.ts'
 import { formatServers } from './connect-string.ts'
 import type { ServerAddress } from './connect-string.ts'
 import { coordinationErrorOf, errorOfCode, isNodeExists, isNoNode } from './failures.ts'
-import type { CallFailure, GuardedConnection, SessionEnd, SessionKey } from './guarded-connection.ts'
+import type { CallFailure, GuardedConnection, SessionEnd } from './guarded-connection.ts'
+import type { SessionKey } from './session-key.ts'
 
 export interface EnsembleClientOptions {
   readonly servers: readonly ServerAddress[]

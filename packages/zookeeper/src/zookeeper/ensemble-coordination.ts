@@ -3,7 +3,7 @@ import type { World } from '@millrace/runtime/ports'
 import type { Coordination, Credential } from '../coordination.ts'
 import { parseConnectString } from './connect-string.ts'
 import { EnsembleClient } from './ensemble-client.ts'
-import type { SessionKey } from './guarded-connection.ts'
+import type { SessionKey } from './session-key.ts'
 
 export interface EnsembleOptions {
   /** `host:port,host:port/chroot`; IPv6 addresses in brackets. The chroot is created at `connect` when it is missing. */

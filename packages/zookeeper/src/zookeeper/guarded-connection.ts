@@ -11,12 +11,7 @@ import type { Call } from './calls.ts'
 import type { ServerAddress } from './connect-string.ts'
 import { FrameSplitter } from './frame-splitter.ts'
 import { Liveness } from './liveness.ts'
-
-/** What names a session to a server, and lets another connection take it over. */
-export interface SessionKey {
-  readonly id: bigint
-  readonly password: Uint8Array
-}
+import type { SessionKey } from './session-key.ts'
 
 /** Calls come in this order: connected, then disconnected, and so on; after `onEnded` none. */
 export interface ConnectionEvents {
