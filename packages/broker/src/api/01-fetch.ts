@@ -143,7 +143,8 @@ class FetchOperation {
     let remainingBytes = this.terms.maxBytes
     let minOneBatch = true
     this.fetches = this.session.partitions.map(asked => {
-      asked.topic ??= metadata.topicName(asked.topicId) ?? null
+      // Asked anew each time: a topic may have come, or gone and come back under its name with another id.
+      if (this.context.apiVersion >= 13) asked.topic = metadata.topicName(asked.topicId) ?? null
       const fetch = new PartitionFetch(asked, this.terms, partitions)
       fetch.read(remainingBytes, minOneBatch)
       if (fetch.recordsSize > 0) minOneBatch = false

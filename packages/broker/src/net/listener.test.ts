@@ -433,6 +433,38 @@ describe('bounds', () => {
     await client.closed()
   })
 
+  test('max.connection.creation.rate: beyond it a connection waits before it is read from', async () => {
+    const delayed: { delayMs: number; run: () => void }[] = []
+    const slowWorld: World = {
+      ...world,
+      timers: {
+        after: (delayMs, run) => {
+          delayed.push({ delayMs, run })
+          return { cancel: () => {} }
+        },
+        every: () => ({ cancel: () => {} }),
+        soon: run => world.timers.soon(run),
+      },
+    }
+    const { port } = await serve(
+      { [Metadata]: echo },
+      { world: slowWorld, limits: { ...limits, connectionCreationRate: 1 } },
+    )
+    const first = await Client.connect(port)
+    first.send(request(Metadata, 1, 'a'))
+    await first.answered(1)
+    const second = await Client.connect(port)
+    second.send(request(Metadata, 2, 'b'))
+    for (let index = 2; index < 10; index++) {
+      first.send(request(Metadata, index, 'a'))
+      await first.answered(index)
+    }
+    expect(second.answers).toEqual([])
+    expect(delayed.map(({ delayMs }) => delayMs > 900 && delayMs <= 1000)).toEqual([true])
+    delayed[0]!.run()
+    expect(await second.answered(1)).toEqual([[2, 'b']])
+  })
+
   test('idle connections: closed after connections.max.idle.ms, not while a request is under way', async () => {
     const held = new Held(false)
     const { port } = await serve({ [Metadata]: held }, { limits: { ...limits, idleMaxMs: 40 } })

@@ -5,6 +5,7 @@ import type { Clock } from '@millrace/runtime/ports'
 import { FileSystemError } from '@millrace/runtime/file-system-error'
 import {
   checkControllerRequest,
+  isHostable,
   judgeLeaderState,
   judgeStopReplica,
   ZERO_TOPIC_ID,
@@ -146,6 +147,7 @@ export class Partitions {
   private applyState(topic: string, topicId: string, requested: RequestedState): ErrorCode {
     const { partitionIndex } = requested
     const { brokerId } = this.options
+    if (!isHostable(topic, partitionIndex)) return ErrorCode.INVALID_TOPIC_EXCEPTION
     const known = this.hosted(topic, partitionIndex)
     const log = this.options.logs.get(topic, partitionIndex)
     const verdict = judgeLeaderState({
@@ -168,13 +170,21 @@ export class Partitions {
     } catch (error) {
       if (!(error instanceof FileSystemError) && !(error instanceof DirectoryOffline)) throw error
       this.logger.error('replica cannot be used, its disk failed', { topic, partition: partitionIndex, error })
-      known?.close(ErrorCode.KAFKA_STORAGE_ERROR)
+      // Offline until the broker starts again, so that nobody takes it for a partition that is elsewhere.
+      const offline = known ?? this.newPartition(topic, partitionIndex)
+      if (known === undefined) this.host(offline)
+      offline.close(ErrorCode.KAFKA_STORAGE_ERROR)
       return ErrorCode.KAFKA_STORAGE_ERROR
     }
   }
 
+  private newPartition(topic: string, partition: number): Partition {
+    const { brokerId, clock } = this.options
+    return new Partition({ brokerId, topic, partition, monotonicMs: () => clock.monotonicMs() })
+  }
+
   private become(topic: string, topicId: string, requested: RequestedState, known: Partition | undefined): void {
-    const { brokerId, logs, clock } = this.options
+    const { brokerId, logs } = this.options
     const partition = requested.partitionIndex
     const state: PartitionState = {
       controllerEpoch: requested.controllerEpoch,
@@ -187,7 +197,7 @@ export class Partitions {
     const id = topicId === ZERO_TOPIC_ID ? null : topicId
     const log = logs.create({ topic, partition, topicId: id, isNew: requested.isNew })
     if (id !== null && log.topicId === null) log.assignTopicId(id)
-    const hosted = known ?? new Partition({ brokerId, topic, partition, monotonicMs: () => clock.monotonicMs() })
+    const hosted = known ?? this.newPartition(topic, partition)
     if (known === undefined) this.host(hosted)
     if (requested.leader === brokerId) {
       const isNewLeader = hosted.becomeLeader(state, log)

@@ -58,7 +58,7 @@ export class LoneBroker {
   /** What Metadata requests wanted created. */
   readonly wantedTopics: string[] = []
   brokerEpoch = 1
-  private readonly dispatcher: Dispatcher<DataServices>
+  readonly dispatcher: Dispatcher<DataServices>
   private readonly configs = new Map<string, ReadonlyMap<string, string>>()
   private readonly folder: string
   /** Ports by id. */

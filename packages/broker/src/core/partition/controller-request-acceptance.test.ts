@@ -3,6 +3,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import {
   checkControllerRequest,
   EPOCH_DURING_DELETE,
+  isHostable,
   judgeLeaderState,
   judgeStopReplica,
   NO_EPOCH,
@@ -23,6 +24,20 @@ describe('the request', () => {
   ])('%s', (_name, requestBrokerEpoch, requestControllerEpoch, expected) => {
     expect(checkControllerRequest({ ...ours, requestBrokerEpoch, requestControllerEpoch })).toBe(expected)
   })
+})
+
+test.each([
+  ['orders', 0, true],
+  ['a.b_c-9', 7, true],
+  ['', 0, false],
+  ['..', 0, false],
+  ['../../etc', 0, false],
+  ['a/b', 0, false],
+  ['a\0b', 0, false],
+  ['x'.repeat(250), 0, false],
+  ['orders', -1, false],
+])('a folder for %j %d: %s', (topic, partition, expected) => {
+  expect(isHostable(topic, partition)).toBe(expected)
 })
 
 describe('LeaderAndIsr', () => {

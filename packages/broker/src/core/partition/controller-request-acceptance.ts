@@ -23,6 +23,14 @@ export function checkControllerRequest(options: {
   return ErrorCode.NONE
 }
 
+/**
+ * May this name become a folder? A controller names legal topics only; but who says that it is one? No name may lead out
+ * of the log directory.
+ */
+export function isHostable(topic: string, partition: number): boolean {
+  return /^[a-zA-Z0-9._-]{1,249}$/.test(topic) && topic !== '.' && topic !== '..' && partition >= 0
+}
+
 /** What to do with one partition of a LeaderAndIsr request; a number is the error code to answer. */
 export type LeaderStateVerdict = 'apply' | 'assign-topic-id' | ErrorCode
 
