@@ -167,6 +167,25 @@ describe('not the leader', () => {
   })
 })
 
+describe('a failing disk', () => {
+  test.each([-1, 1])('acks=%d: KAFKA_STORAGE_ERROR, for those that waited and all that come', async acks => {
+    await broker.createTopic('t')
+    await produce(produceOf('t', batchOf(['safe'])))
+    broker.files.onOperation = ({ kind, length }) => (kind === 'write' ? length - 1 : undefined)
+    const answers = [0, 1].map(() => produce(produceOf('t', batchOf(['lost']), { acks })))
+    for (const answer of answers) expect(rowsOf(await answer)[0]!.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(rowsOf(await produce(produceOf('t', batchOf(['late']))))[0]!.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
+    expect(broker.services.deadlines.count).toBe(0)
+  })
+
+  test('acks=0: the connection is closed', async () => {
+    await broker.createTopic('t')
+    broker.files.onOperation = ({ kind }) => (kind === 'write' ? 0 : undefined)
+    const outcome = await broker.send(produceRequest, 11, produceOf('t', batchOf(['lost']), { acks: 0 }))
+    expect(outcome).toMatchObject({ kind: 'closed' })
+  })
+})
+
 test('transactional batch: without an id TRANSACTIONAL_ID_AUTHORIZATION_FAILED, with one INVALID_TXN_STATE', async () => {
   await broker.createTopic('t')
   const records = batchOf(['a'], { isTransactional: true, producerId: 5, producerEpoch: 0, baseSequence: 0 })

@@ -10,6 +10,7 @@ import {
 } from '@millrace/protocol/messages/01-fetch'
 import { readRecords } from '@millrace/protocol/records/record'
 import { batchSizeAt } from '@millrace/protocol/records/record-batch'
+import { FileSystemError } from '@millrace/runtime/file-system-error'
 import { LoneBroker } from '@millrace/testing/data-path/lone-broker'
 import { batchOf, fetchOf, produceOf, type AskedPartition } from '@millrace/testing/data-path/requests'
 import type { BatchOptions } from '@millrace/protocol/records/batch-builder'
@@ -227,6 +228,26 @@ describe('waiting', () => {
     for (let index = 0; index < 5; index++) await produce('t', ['x'.repeat(150)])
     const response = await fetch([{ topic: 't' }], { maxWaitMs: 60_000, minBytes: 100_000 })
     expect(valuesIn(rowsOf(response)[0]!.records).length).toBeGreaterThan(0)
+  })
+})
+
+describe('a failing disk', () => {
+  test('a waiting fetch: answered with KAFKA_STORAGE_ERROR, before v6 NOT_LEADER_OR_FOLLOWER', async () => {
+    await broker.createTopic('t')
+    const answers = [12, 5].map(version => fetch([{ topic: 't' }], { maxWaitMs: 60_000 }, version))
+    broker.files.onOperation = ({ kind }) => (kind === 'write' ? 0 : undefined)
+    await broker.send(produceRequest, 11, produceOf('t', batchOf(['lost'])))
+    const codes = (await Promise.all(answers)).map(response => rowsOf(response)[0]!.errorCode)
+    expect(codes).toEqual([ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_LEADER_OR_FOLLOWER])
+  })
+
+  test('a read that fails: KAFKA_STORAGE_ERROR', async () => {
+    await broker.createTopic('t')
+    await produce('t', ['a'])
+    broker.files.onOperation = ({ kind, path }) => {
+      if (kind === 'read' && path.endsWith('.log')) throw new FileSystemError({ code: 'EIO', syscall: 'read', path })
+    }
+    expect(rowsOf(await fetch([{ topic: 't' }]))[0]!.errorCode).toBe(ErrorCode.KAFKA_STORAGE_ERROR)
   })
 })
 

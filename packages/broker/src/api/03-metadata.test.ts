@@ -32,7 +32,9 @@ function ask(
 
 const topicId = 'abcdefghijklmnopqrstuA'
 const named = (response: MetadataResponse): [string | null, number][] =>
-  response.topics.map(({ name, errorCode }): [string | null, number] => [name, errorCode]).sort()
+  response.topics.map(({ name, errorCode }): [string | null, number] => [name, errorCode]).sort(byName)
+
+const byName = ([a]: [string | null, number], [b]: [string | null, number]): number => ((a ?? '') < (b ?? '') ? -1 : 1)
 
 describe('which topics', () => {
   beforeEach(async () => {

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Dispatcher } from '@millrace/broker/api/dispatch'
 import type { Answer } from '@millrace/broker/api/handler'
 import { Request, type RequestOrigin } from '@millrace/broker/api/request'
@@ -24,6 +21,7 @@ import { Deadlines } from '@millrace/runtime/deadline'
 import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { World } from '@millrace/runtime/ports'
+import { MemoryFiles } from '../world/memory-files.ts'
 
 /** What became of a request: a response frame without its length, nothing (acks=0), or the end of the connection. */
 export type Outcome =
@@ -41,14 +39,18 @@ export interface LoneTopic {
   readonly leaderEpoch?: number
 }
 
+const logDirectory = '/logs'
+
 /**
- * The data path of one broker, real from request bytes to segment files, without sockets, ZooKeeper and controller: the test
- * plays those. Time is real unless `wallMs` is set.
+ * The data path of one broker, real from request bytes to segment files (in memory), without sockets, ZooKeeper and controller:
+ * the test plays those. Time is real unless `wallMs` is set.
  */
 export class LoneBroker {
   /** 1 unless `broker.id` says otherwise. */
   readonly brokerId: number
   readonly world: World
+  /** Where faults are made: see `onOperation`. */
+  readonly files = new MemoryFiles()
   readonly services: DataServices
   readonly partitions: Partitions
   readonly logs: LogDirectories
@@ -60,23 +62,23 @@ export class LoneBroker {
   brokerEpoch = 1
   readonly dispatcher: Dispatcher<DataServices>
   private readonly configs = new Map<string, ReadonlyMap<string, string>>()
-  private readonly folder: string
   /** Ports by id. */
   private readonly liveBrokers = new Map<number, number>()
   private correlationId = 0
 
   private constructor(properties: Readonly<Record<string, string>>) {
-    this.folder = mkdtempSync(join(tmpdir(), 'millrace-lone-broker-'))
+    this.files.makeDirectory(logDirectory)
     const bufferPool = new BufferPool()
     const real = nodeWorld({ bufferPool })
     this.world = {
       ...real,
+      files: this.files,
       clock: {
         wallMs: () => this.wallMs ?? real.clock.wallMs(),
         monotonicMs: () => real.clock.monotonicMs(),
       },
     }
-    const given = new Map([['broker.id', '1'], ['log.dirs', this.folder], ...Object.entries(properties)])
+    const given = new Map([['broker.id', '1'], ['log.dirs', logDirectory], ...Object.entries(properties)])
     const { settings } = parseBrokerSettings(given, new Map(), { coordination: 'embedded' })
     this.brokerId = settings.get('broker.id')
     this.liveBrokers.set(this.brokerId, 9092)
@@ -88,7 +90,7 @@ export class LoneBroker {
       world,
       logger: silentLogger,
       bufferPool,
-      directories: [this.folder],
+      directories: [logDirectory],
       settingsOf: topic => effectiveTopicSettings(this.configs.get(topic) ?? new Map(), settings),
       retentionCheckIntervalMs: never,
       flushCheckIntervalMs: never,
@@ -149,7 +151,6 @@ export class LoneBroker {
     this.services.deadlines.close()
     this.metadata.close()
     await this.logs.close()
-    rmSync(this.folder, { recursive: true, force: true })
   }
 
   /** Another broker is alive on 127.0.0.1, or gone (port null): as leader it has an endpoint from then on. */
