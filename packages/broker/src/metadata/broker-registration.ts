@@ -10,6 +10,7 @@ import {
 } from '@millrace/zookeeper/coordination'
 import { endpointText } from '../settings/endpoint.ts'
 import { childrenOf, read } from './coordination.ts'
+import { MalformedZnode } from './znode.ts'
 import { brokersZnode, brokerZnode, type BrokerRegistration } from './znodes.ts'
 
 /** Another broker that is alive has this id. */
@@ -194,13 +195,25 @@ export class BrokerRegistrar {
       await deleteIfThere(coordination, path, stat.version)
       return null
     }
-    const other = await read(coordination, brokerZnode, path).catch(() => null)
-    const isFormerSelf = other !== null && sameEndpoints(other.value, registration)
+    const other = await this.#registrationAt(path)
+    if (other === 'gone') return null
+    const isFormerSelf = other !== 'unreadable' && sameEndpoints(other, registration)
     const remainingMs = deadline - clock.monotonicMs()
-    if (!isFormerSelf || remainingMs <= 0) throw new DuplicateBrokerId(brokerId, other?.value ?? null, owner)
+    if (!isFormerSelf || remainingMs <= 0) {
+      throw new DuplicateBrokerId(brokerId, other === 'unreadable' ? null : other, owner)
+    }
     logger.info('waiting for the session of this broker’s former incarnation to end', { brokerId, remainingMs })
     await this.#untilChanged(path, remainingMs)
     return null
+  }
+
+  async #registrationAt(path: string): Promise<BrokerRegistration | 'gone' | 'unreadable'> {
+    try {
+      return (await read(this.#options.coordination, brokerZnode, path))?.value ?? 'gone'
+    } catch (error) {
+      if (error instanceof MalformedZnode) return 'unreadable'
+      throw error
+    }
   }
 
   #untilChanged(path: string, timeoutMs: number): Promise<void> {

@@ -90,12 +90,7 @@ function warningAbout(key: string, row: SettingRow | undefined): string | null {
   if (row.status.kind === 'never') return `set, but has no effect: ${row.status.why}`
   if (row.status.kind === 'not yet') return effectless(row.status.issue)
   if (isBrokerSetting(key)) return null
-  return listenerSettings.includes(listenerRow(key)?.base ?? '')
-    ? null
-    : 'set, but has no effect for one listener alone'
+  return 'set, but has no effect yet for one listener alone'
 }
 
 const effectless = (issue: string): string => `set, but has no effect yet: it comes with the ${issue} issue`
-
-/** What a single listener may have its own value of. */
-const listenerSettings = ['max.connections', 'max.connection.creation.rate']

@@ -24,15 +24,20 @@ export class VirtualTree {
     return client
   }
 
-  /** Lets the world go on until `work` is done; time moves only as far as it has to. */
+  /** Lets the world go on until `work` is done; time moves only as far as it has to. Throws when an hour was not enough. */
   async during<T>(work: Promise<T>): Promise<T> {
     let isDone = false
     const settled = work.finally(() => {
       isDone = true
     })
     settled.catch(() => {}) // The caller gets it below.
-    for (let turn = 0; !isDone && turn < 1000; turn++) await this.time.run()
-    while (!isDone && this.time.pending > 0) await this.time.run(100)
+    const endMs = this.time.monotonicMs() + 3_600_000
+    for (let turn = 0; !isDone && turn < 5; turn++) await this.time.run()
+    while (!isDone) {
+      if (this.time.monotonicMs() > endMs)
+        throw new Error('an hour has passed, and what was waited for has not happened')
+      await this.time.run(1)
+    }
     return settled
   }
 }

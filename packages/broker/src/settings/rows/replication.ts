@@ -118,6 +118,6 @@ export const replicationSettings = {
     doc: "How long the controller's request to a broker may take.",
     update: 'read-only',
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/parse.test.ts'),
+    status: applied('packages/broker/src/controller/broker-channel.test.ts'),
   }),
 } satisfies Record<string, SettingRow>

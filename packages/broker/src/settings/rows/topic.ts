@@ -26,7 +26,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.cleanup.policy'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'compression.gzip.level': int('-1', {
     doc: "Level of gzip where the broker compresses; -1 is zlib's own default.",
@@ -34,7 +34,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['compression.gzip.level'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'compression.lz4.level': int('9', {
     doc: 'Level of lz4 where the broker compresses.',
@@ -42,7 +42,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['compression.lz4.level'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: never('one speed of lz4, the fast one, is enough: every reader reads it'),
   }),
   'compression.type': string('producer', {
     doc: 'Codec in which batches are stored; producer keeps the one they came with, uncompressed stores none.',
@@ -50,7 +50,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['compression.type'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'compression.zstd.level': int('3', {
     doc: 'Level of zstd where the broker compresses.',
@@ -58,7 +58,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['compression.zstd.level'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'delete.retention.ms': long('86400000', {
     doc: "How long a deleted key's marker outlives its compaction.",
@@ -74,7 +74,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.segment.delete.delay.ms'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'flush.messages': long('9223372036854775807', {
     doc: 'Records after which the log is forced to disk.',
@@ -82,7 +82,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.flush.interval.messages'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'flush.ms': long('9223372036854775807', {
     doc: 'Time after which new records are forced to disk.',
@@ -90,7 +90,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.flush.interval.ms', 'log.flush.scheduler.interval.ms'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'follower.replication.throttled.replicas': list('', {
     doc: 'Replicas whose fetching is throttled, as partition:broker,… or * for all.',
@@ -106,7 +106,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.index.interval.bytes'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'leader.replication.throttled.replicas': list('', {
     doc: 'Replicas whose serving is throttled, as partition:broker,… or * for all.',
@@ -146,7 +146,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['message.max.bytes'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'message.downconversion.enable': boolean('true', {
     doc: 'Whether fetches of versions 0 to 3 get records converted to the formats of their time.',
@@ -169,7 +169,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.message.timestamp.after.max.ms'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'message.timestamp.before.max.ms': long('9223372036854775807', {
     doc: "How much older than now a record's time may be (KIP-937).",
@@ -177,7 +177,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.message.timestamp.before.max.ms'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'message.timestamp.difference.max.ms': long('9223372036854775807', {
     doc: 'Both bounds in one, for where the two newer ones are not set.',
@@ -185,7 +185,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.message.timestamp.difference.max.ms'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'message.timestamp.type': string('CreateTime', {
     doc: "Whether records carry the producer's time or the time of the append.",
@@ -193,7 +193,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.message.timestamp.type'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'min.cleanable.dirty.ratio': double('0.5', {
     doc: 'Part of the log that must be new since the last compaction before the next.',
@@ -224,7 +224,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.preallocate'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'remote.log.copy.disable': boolean('false', {
     doc: 'Whether copying to remote storage stops.',
@@ -252,7 +252,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.retention.bytes'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'retention.ms': long('604800000', {
     doc: 'How long records are kept; -1 for ever.',
@@ -260,7 +260,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.retention.ms', 'log.retention.minutes', 'log.retention.hours'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'segment.bytes': int('1073741824', {
     doc: 'Size at which a new segment begins.',
@@ -268,7 +268,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.segment.bytes'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'segment.index.bytes': int('10485760', {
     doc: 'Room for each index of a segment.',
@@ -276,7 +276,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.index.size.max.bytes'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'segment.jitter.ms': long('0', {
     doc: 'Upper end of a random time taken off segment.ms, so that partitions do not roll together.',
@@ -284,7 +284,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.roll.jitter.ms', 'log.roll.jitter.hours'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'segment.ms': long('604800000', {
     doc: 'Age, by record timestamps, at which a new segment begins.',
@@ -292,7 +292,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.roll.ms', 'log.roll.hours'],
     importance: 'MEDIUM',
-    status: applied('packages/broker/src/settings/topic-settings.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'unclean.leader.election.enable': boolean('false', {
     doc: 'Whether a replica that is not in sync may lead when no other is left, at the price of records.',

@@ -7,7 +7,7 @@ export const transactionSettings = {
     range: atLeast(1),
     update: 'cluster-wide',
     importance: 'LOW',
-    status: applied('packages/broker/src/settings/parse.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'producer.id.expiration.check.interval.ms': int('600000', {
     doc: 'Time between two looks for producers to forget.',
@@ -15,7 +15,7 @@ export const transactionSettings = {
     update: 'read-only',
     importance: 'LOW',
     isInternal: true,
-    status: applied('packages/broker/src/settings/parse.test.ts'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'transactional.id.expiration.ms': int('604800000', {
     doc: 'A transactional id that was idle for so long is forgotten.',
