@@ -1,7 +1,6 @@
 import { ErrorCode } from '@millrace/protocol/errors'
-import { isCoordinationError } from '@millrace/zookeeper/coordination'
 import { topicNameProblem } from '../core/controller/topic-rules.ts'
-import { ControllerMoved } from '../metadata/coordination.ts'
+import { ControllerMoved, coordinationFailure } from '../metadata/coordination.ts'
 import { MalformedZnode } from '../metadata/znode.ts'
 import { InvalidDynamicConfig } from '../settings/dynamic.ts'
 import { InvalidTopicConfig } from '../settings/topic-overrides.ts'
@@ -41,11 +40,10 @@ export function errorAnswer(error: unknown): ErrorAnswer | undefined {
   if (error instanceof InvalidDynamicConfig) return answer(ErrorCode.INVALID_REQUEST, error.message)
   if (error instanceof ControllerMoved) return answer(ErrorCode.STALE_CONTROLLER_EPOCH, error.message)
   if (error instanceof MalformedZnode) return answer(ErrorCode.UNKNOWN_SERVER_ERROR, error.message)
+  const failure = coordinationFailure(error)
+  if (failure === null) return undefined
   // Retriable: a change of a config may be asked for again.
-  if (isCoordinationError(error)) {
-    return answer(ErrorCode.REQUEST_TIMED_OUT, `ZooKeeper did not answer in time: ${error.message}`)
-  }
-  return undefined
+  return answer(ErrorCode.REQUEST_TIMED_OUT, `ZooKeeper did not answer in time: ${failure}`)
 }
 
 export function requireTopicName(topic: string): void {

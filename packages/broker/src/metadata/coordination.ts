@@ -28,6 +28,10 @@ export class ControllerMoved extends Error {
   }
 }
 
+/** What went wrong between this process and ZooKeeper, for those who only pass it on; null for every other error. */
+export const coordinationFailure = (error: unknown): string | null =>
+  isCoordinationError(error) ? error.message : null
+
 /**
  * Every write of a controller: the operations take effect only while `fence` is the epoch in force, all or none.
  * Answers their results. Throws ControllerMoved, or the error of the operation that failed, whose `failedIndex` counts
