@@ -31,6 +31,7 @@ import {
   timedOut,
   withoutLeader,
   type TopicOutcome,
+  tellBrokersMs,
 } from './topic-outcome.ts'
 import type { TopicServices } from './topic-services.ts'
 
@@ -102,12 +103,13 @@ const newTopic = (topic: CreatableTopic): NewTopic => ({
 async function awaitLeaders(
   creations: readonly Creation[],
   timeoutMs: number,
-  { metadata }: Services,
+  { metadata, controller }: Services,
 ): Promise<Creation[]> {
   const written = creations.filter(creation => creation.outcome.errorCode === ErrorCode.NONE)
   const partitions = new Map(written.map(({ topic, planned }) => [topic.name, [...(planned?.assignment.keys() ?? [])]]))
   // As in Kafka: who does not wait is told so, even if the topic happens to be there.
   const late = timeoutMs <= 0 ? new Set(partitions.keys()) : await withoutLeader(metadata, partitions, timeoutMs)
+  if (written.length > 0 && timeoutMs > 0) await controller.everyBrokerTold(Math.min(timeoutMs, tellBrokersMs))
   return creations.map(creation =>
     written.includes(creation) && late.has(creation.topic.name) ? { ...creation, outcome: timedOut } : creation,
   )

@@ -20,7 +20,7 @@ import {
 import { ZERO_UUID } from '@millrace/protocol/schema'
 import { TopicRefused } from '../metadata/topic-creation.ts'
 import { defineHandler } from './handler.ts'
-import { done, notController, outcomeOf, timedOut, type TopicOutcome } from './topic-outcome.ts'
+import { done, notController, outcomeOf, timedOut, type TopicOutcome, tellBrokersMs } from './topic-outcome.ts'
 import type { TopicServices } from './topic-services.ts'
 
 type Services = Pick<TopicServices, 'controller' | 'metadata' | 'settings' | 'topicChanges'>
@@ -83,11 +83,14 @@ function checkRequest(asked: DeleteTopicState, apiVersion: number, { settings }:
 async function awaitDeletion(
   deletions: readonly Deletion[],
   timeoutMs: number,
-  { metadata }: Services,
+  { metadata, controller }: Services,
 ): Promise<Deletion[]> {
   const isDone = ({ name, outcome }: Deletion): boolean =>
     outcome.errorCode !== ErrorCode.NONE || name === null || !metadata.hasTopic(name)
-  if (timeoutMs > 0) await metadata.until(() => deletions.every(isDone), timeoutMs)
+  if (timeoutMs > 0) {
+    await metadata.until(() => deletions.every(isDone), timeoutMs)
+    await controller.everyBrokerTold(Math.min(timeoutMs, tellBrokersMs))
+  }
   return deletions.map(deletion => {
     const wasMarked = deletion.outcome.errorCode === ErrorCode.NONE
     return wasMarked && (timeoutMs <= 0 || !isDone(deletion)) ? { ...deletion, outcome: timedOut } : deletion

@@ -23,6 +23,7 @@ import {
   timedOut,
   withoutLeader,
   type TopicOutcome,
+  tellBrokersMs,
 } from './topic-outcome.ts'
 import type { TopicServices } from './topic-services.ts'
 
@@ -76,10 +77,11 @@ async function increase(
 async function awaitLeaders(
   increases: readonly Increase[],
   timeoutMs: number,
-  { metadata }: Services,
+  { metadata, controller }: Services,
 ): Promise<Increase[]> {
   const written = increases.filter(each => each.outcome.errorCode === ErrorCode.NONE)
   const partitions = new Map(written.map(({ name, added }) => [name, added]))
   const late = timeoutMs <= 0 ? new Set(partitions.keys()) : await withoutLeader(metadata, partitions, timeoutMs)
+  if (written.length > 0 && timeoutMs > 0) await controller.everyBrokerTold(Math.min(timeoutMs, tellBrokersMs))
   return increases.map(each => (written.includes(each) && late.has(each.name) ? { ...each, outcome: timedOut } : each))
 }

@@ -32,6 +32,9 @@ export function outcomeOf(error: unknown): TopicOutcome | undefined {
   return undefined
 }
 
+/** How long an answer waits for the slowest broker to hear of a change: one that is stopped must not hold it. */
+export const tellBrokersMs = 500
+
 /** Waits until each of these partitions has a leader, as far as this broker knows. Answers the topics that are not there in time. */
 export async function withoutLeader(
   metadata: MetadataCache,

@@ -71,6 +71,7 @@ export class BrokerChannel {
   #wake: (() => void) | null = null
   #timer: Timer | null = null
   #failures = 0
+  readonly #whenIdle: (() => void)[] = []
 
   constructor(options: BrokerChannelOptions) {
     this.#options = options
@@ -97,10 +98,17 @@ export class BrokerChannel {
     if (!this.#isRunning) void this.#run()
   }
 
+  /** Resolves when all that was sent is answered, or the channel is closed. */
+  idle(): Promise<void> {
+    if (this.#waiting.length === 0) return Promise.resolve()
+    return new Promise(resolve => this.#whenIdle.push(resolve))
+  }
+
   /** Drops what waits, and the connection. Idempotent. */
   close(): void {
     this.#isClosed = true
     this.#waiting = []
+    this.#tellIdle()
     this.#timer?.cancel()
     this.#timer = null
     this.#wake?.()
@@ -126,6 +134,11 @@ export class BrokerChannel {
       }
     }
     this.#isRunning = false
+    this.#tellIdle()
+  }
+
+  #tellIdle(): void {
+    for (const resolve of this.#whenIdle.splice(0)) resolve()
   }
 
   async #deliver(message: ControlMessage): Promise<void> {

@@ -38,6 +38,11 @@ export class BrokerChannels {
     return waiting
   }
 
+  /** Resolves when every broker has answered all that was sent. */
+  async idle(): Promise<void> {
+    await Promise.all([...this.#channels.values()].map(channel => channel.idle()))
+  }
+
   close(): void {
     for (const channel of this.#channels.values()) channel.close()
     this.#channels.clear()

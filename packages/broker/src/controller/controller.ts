@@ -55,6 +55,11 @@ export interface ControllerView {
   readonly controllerEpoch: number
   isQueuedForDeletion(topic: string): boolean
   isBeingReassigned(topic: string): boolean
+  /**
+   * Resolves when every broker has answered what it was sent, or after `timeoutMs`. More than Kafka promises: who created a
+   * topic may ask any broker for it at once.
+   */
+  everyBrokerTold(timeoutMs: number): Promise<void>
   /** NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH or a block. `brokerEpoch` -1 is not checked. */
   allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer>
 }
@@ -123,6 +128,15 @@ export class Controller implements ControllerView {
   isBeingReassigned(topic: string): boolean {
     const partitions = this.#office?.state.partitionsOf(topic) ?? []
     return partitions.some(partition => isBeingReassigned(partition.assignment))
+  }
+
+  async everyBrokerTold(timeoutMs: number): Promise<void> {
+    const channels = this.#office?.channels
+    if (channels === undefined) return
+    let timer: Timer | null = null
+    const late = new Promise<void>(resolve => (timer = this.#options.timers.after(timeoutMs, resolve)))
+    await Promise.race([channels.idle(), late])
+    ;(timer as Timer | null)?.cancel()
   }
 
   async allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer> {
