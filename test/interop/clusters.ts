@@ -1,8 +1,11 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Connection } from '@millrace/client/connection/connection'
+import { metadataRequest, metadataResponse } from '@millrace/protocol/messages/03-metadata'
+import { nodeWorld } from '@millrace/runtime/node/world'
 import { nodeFlags, root } from '../../scripts/pinned-node.js'
-import { freePorts, startProcess, untilListening, type RunningProcess } from '../oracles/processes.ts'
+import { eventually, freePorts, startProcess, untilListening, type RunningProcess } from '../oracles/processes.ts'
 import { startZooKeeper, type ZooKeeperEnsemble } from '../oracles/zookeeper-server.ts'
 
 /** Which of the two coordination implementations stands behind the brokers. */
@@ -39,14 +42,14 @@ async function startEmbedded(brokers: number, properties: Record<string, string>
     startProcess({ name: 'npm start', command: process.execPath, args: [...nodeFlags, join(root, 'scripts', 'start.ts'), '--brokers', String(brokers), '--port', String(first), '--data', data, ...overrides] })
   const ports = Array.from({ length: brokers }, (_, i) => first + i)
   const processes = [launch()]
-  await Promise.all(ports.map(port => untilListening(port, 30_000, processes[0])))
+  await untilReady(ports, processes)
   return {
     kind: 'embedded', zookeeper: null, ports, processes, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     logDirs: ports.map((_, i) => join(data, `broker-${i + 1}`)),
     async restart() {
       await processes[0]!.ended()
       processes[0] = launch()
-      await Promise.all(ports.map(port => untilListening(port, 30_000, processes[0])))
+      await untilReady(ports, processes)
     },
     async stop() {
       await processes[0]!.stop()
@@ -62,13 +65,13 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
   const logDirs = ports.map((_, i) => join(data, `broker-${i + 1}`))
   const launch = (i: number): RunningProcess => startBrokerProcess({ brokerId: i + 1, port: ports[i]!, zookeeper: `${zookeeper.connectString}/millrace`, logDirs: logDirs[i]!, properties })
   const processes = ports.map((_, i) => launch(i))
-  await Promise.all(ports.map((port, i) => untilListening(port, 30_000, processes[i])))
+  await untilReady(ports, processes)
   return {
     kind: 'ensemble', zookeeper: `${zookeeper.connectString}/millrace`, ports, processes, logDirs, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     async restart(i) {
       await processes[i]!.ended()
       processes[i] = launch(i)
-      await untilListening(ports[i]!, 30_000, processes[i])
+      await untilReady(ports, processes)
     },
     async stop() {
       await Promise.all(processes.map(process => process.stop()))
@@ -76,6 +79,23 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
       rmSync(data, { recursive: true, force: true })
     },
   }
+}
+
+/** Every broker knows every broker and the controller: from then on a client may ask any of them anything. */
+async function untilReady(ports: readonly number[], processes: readonly RunningProcess[]): Promise<void> {
+  const { transport, clock, timers } = nodeWorld()
+  await Promise.all(
+    ports.map(async (port, i) => {
+      await untilListening(port, 30_000, processes[i] ?? processes[0])
+      const connection = await Connection.open({ host: '127.0.0.1', port, clientId: 'test', versions: 'negotiate', connectTimeoutMs: 10_000, requestTimeoutMs: 10_000 }, { transport, clock, timers })
+      await eventually(async () => {
+        const request = { topics: [], allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false }
+        const { brokers, controllerId } = await connection.request(metadataRequest, metadataResponse, request)
+        return brokers.length === ports.length && controllerId >= 0
+      }, 30_000)
+      await connection.close()
+    }),
+  )
 }
 
 /** One `millrace-broker` process, as an operator would start it. */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { CompressionTypes, ConfigResourceTypes, Kafka, logLevel, type Admin } from 'kafkajs'
 import { startMillrace, type CoordinationKind, type MillraceCluster } from './clusters.ts'
+import { eventually } from '../oracles/processes.ts'
 import { describeWith } from '../oracles/describe-with.ts'
 import { storedBatches } from './stored-batches.ts'
 
@@ -25,14 +26,14 @@ const suite = (kind: CoordinationKind): void => {
     expect(await admin.createTopics({ topics: [{ topic: 'js', numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '5000000' }] }] })).toBe(true)
     expect(await admin.createTopics({ topics: [{ topic: 'js' }] })).toBe(false) // kafkajs says false for a topic that exists
     await admin.createPartitions({ topicPartitions: [{ topic: 'js', count: 4 }] })
-    const { topics } = await admin.fetchTopicMetadata({ topics: ['js'] })
-    expect(topics[0]!.partitions.length).toBe(4)
+    // Any broker may be asked, and hears of it a moment after the controller, as with Kafka.
+    await eventually(async () => (await admin.fetchTopicMetadata({ topics: ['js'] })).topics[0]!.partitions.length === 4)
     const described = await admin.describeConfigs({ resources: [{ type: ConfigResourceTypes.TOPIC, name: 'js', configNames: ['retention.ms'] }], includeSynonyms: true })
     expect(described.resources[0]!.configEntries).toMatchObject([{ configName: 'retention.ms', configValue: '5000000', isDefault: false }])
     await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: 'js', configEntries: [{ name: 'retention.ms', value: '6000000' }] }] })
     expect((await admin.describeCluster()).brokers.length).toBe(3)
     await admin.deleteTopics({ topics: ['js'] })
-    expect(await admin.listTopics()).not.toContain('js')
+    await eventually(async () => !(await admin.listTopics()).includes('js'))
   })
 
   test.each([['none', CompressionTypes.None, 0], ['gzip', CompressionTypes.GZIP, 1]] as const)('producer, %s: every record has its offset, and is stored with that codec', async (name, compression, codec) => {

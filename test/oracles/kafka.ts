@@ -26,7 +26,7 @@ export const KafkaTool = {
   deleteRecords: 'org.apache.kafka.tools.DeleteRecordsCommand',
   logDirs: 'org.apache.kafka.tools.LogDirsCommand',
   groups: 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
-  apiVersions: 'org.apache.kafka.tools.BrokerApiVersionsCommand',
+  apiVersions: 'kafka.admin.BrokerApiVersionsCommand',
   broker: 'kafka.Kafka',
 } as const
 

@@ -28,6 +28,15 @@ const accepts = (port: number): Promise<boolean> =>
     const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) }).once('error', () => resolve(false))
   })
 
+/** Resolves when `condition` holds, asked again and again; rejects after `timeoutMs`. */
+export async function eventually(condition: () => Promise<boolean>, timeoutMs = 10_000): Promise<void> {
+  const end = Date.now() + timeoutMs
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`still not so after ${timeoutMs} ms: ${condition.toString()}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}
+
 /** A child process whose output is kept and that dies with its test run. */
 export interface RunningProcess {
   readonly name: string

@@ -3,7 +3,7 @@ import java.util.concurrent.*;
 import org.apache.kafka.clients.admin.*;
 import org.apache.kafka.clients.producer.*;
 import org.apache.kafka.common.*;
-import org.apache.kafka.common.config.*;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.errors.*;
 
 /** What Kafka's AdminClient and default (idempotent) producer see of a cluster: one line per check, `ok NAME` or `FAILED NAME: why`. */

@@ -1,6 +1,7 @@
 """librdkafka through confluent-kafka: administer, produce (idempotent, acks=all), consume by assignment. Prints one JSON object."""
 import json
 import sys
+import time
 from confluent_kafka import Consumer, Producer, TopicPartition, OFFSET_BEGINNING
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, ConfigResource
 
@@ -11,6 +12,8 @@ for future in admin.create_topics([NewTopic(topic, num_partitions=2, replication
     future.result(20)
 for future in admin.create_partitions([NewPartitions(topic, 3)]).values():
     future.result(20)
+while len(admin.list_topics(topic, timeout=20).topics[topic].partitions) < 3:  # each broker hears of it a moment after the controller
+    time.sleep(0.02)
 configs = next(iter(admin.describe_configs([ConfigResource("TOPIC", topic)]).values())).result(20)
 
 failures, delivered = [], []
