@@ -15,10 +15,10 @@ import {
   produceRequest,
   produceResponse,
   type NodeEndpoint,
-  type PartitionProduceData,
   type PartitionProduceResponse,
   type ProduceRequest,
   type ProduceResponse,
+  type TopicProduceResponse,
 } from '@millrace/protocol/messages/00-produce'
 import { BATCH_HEADER_SIZE, isTransactionalAt, magicAt } from '@millrace/protocol/records/record-batch'
 import type { Deadline } from '@millrace/runtime/deadline'
@@ -54,15 +54,20 @@ export default {
 
 type Row = { -readonly [Key in keyof PartitionProduceResponse]: PartitionProduceResponse[Key] }
 
-/** One Produce request, from its appends to its answer. */
+/**
+ * One Produce request, from its appends to its answer. There are a hundred thousand of them per second, most with one
+ * partition: arrays are made in their final size, and only where something goes in.
+ */
 class ProduceOperation implements CommitListener {
   private readonly request: ProduceRequest
   private readonly context: RequestContext
   private readonly services: Services
-  private readonly rows: Row[] = []
-  private readonly endpoints: NodeEndpoint[] = []
-  /** Partitions that something was appended to, by row: where to cancel the wait. */
-  private readonly waiting: (Partition | undefined)[] = []
+  private readonly responses: TopicProduceResponse[]
+  /** All rows in request order; the position is the token of its wait. */
+  private readonly rows: Row[]
+  private endpoints: NodeEndpoint[] = none
+  /** acks -1: partitions that something waits for, by row. Where to cancel when time is over. */
+  private waiting: (Partition | undefined)[] | null = null
   private pendingCount = 1
   private deadline: Deadline | null = null
 
@@ -70,13 +75,28 @@ class ProduceOperation implements CommitListener {
     this.request = request
     this.context = context
     this.services = services
+    this.responses = request.topicData.map(({ name, partitionData }) => ({
+      name,
+      partitionResponses: partitionData.map(({ index }) => emptyRow(index)),
+    }))
+    const [first] = this.responses
+    const isOneTopic = first !== undefined && this.responses.length === 1
+    this.rows = isOneTopic
+      ? first.partitionResponses
+      : this.responses.flatMap(({ partitionResponses }) => partitionResponses)
   }
 
   start(): void {
     const { acks, topicData, timeoutMs } = this.request
     const refusal = this.refusalOfAll()
+    let token = 0
     for (const { name, partitionData } of topicData) {
-      for (const data of partitionData) this.produce(name, data, refusal)
+      for (const { records } of partitionData) {
+        const row = this.rows[token] as Row
+        if (refusal === ErrorCode.NONE) this.produce(name, records, row, token)
+        else row.errorCode = refusal
+        token++
+      }
     }
     // The 1 that `pendingCount` began with: nobody answers before every partition was started.
     this.pendingCount--
@@ -85,7 +105,7 @@ class ProduceOperation implements CommitListener {
   }
 
   onCommitted(token: number, errorCode: ErrorCode): void {
-    this.waiting[token] = undefined
+    if (this.waiting !== null) this.waiting[token] = undefined
     // The offsets stay in the row: the records are there, only not as safe as asked for.
     if (errorCode !== ErrorCode.NONE) (this.rows[token] as Row).errorCode = errorCode
     this.pendingCount--
@@ -94,29 +114,15 @@ class ProduceOperation implements CommitListener {
 
   /** An error for the whole request; NONE when it may go on. */
   private refusalOfAll(): ErrorCode {
-    const isTransactional = this.request.topicData.some(topic => topic.partitionData.some(hasTransactionalBatch))
-    if (!isTransactional) return ErrorCode.NONE
+    if (!hasTransactionalBatch(this.request)) return ErrorCode.NONE
     // Kafka asks "may this principal write as that id", and nobody may write as nobody.
     const { transactionalId } = this.request
     return transactionalId === null ? ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED : ErrorCode.INVALID_TXN_STATE
   }
 
-  private produce(topic: string, { index, records }: PartitionProduceData, refusal: ErrorCode): void {
-    const token = this.rows.length
-    const row: Row = {
-      index,
-      errorCode: refusal,
-      baseOffset: -1,
-      logAppendTimeMs: -1,
-      logStartOffset: -1,
-      recordErrors: none,
-      errorMessage: null,
-      currentLeader: noLeader,
-    }
-    this.rows.push(row)
-    if (refusal !== ErrorCode.NONE) return
+  private produce(topic: string, records: Buffer | null, row: Row, token: number): void {
     const { acks } = this.request
-    const partition = this.services.partitions.leaderOf(topic, index)
+    const partition = this.services.partitions.leaderOf(topic, row.index)
     if (typeof partition === 'number') {
       row.errorCode = partition
       this.nameLeader(row, topic)
@@ -146,21 +152,26 @@ class ProduceOperation implements CommitListener {
     }
     row.baseOffset = outcome.baseOffset
     row.logAppendTimeMs = outcome.logAppendTimeMs
-    this.waiting[token] = partition
     this.pendingCount++
-    if (acks === -1) partition.whenCommitted(outcome.lastOffset + 1, this, token)
-    else partition.whenWritten(outcome.lastOffset + 1, this, token)
+    if (acks === -1) {
+      this.waiting ??= new Array<Partition | undefined>(this.rows.length)
+      this.waiting[token] = partition
+      partition.whenCommitted(outcome.lastOffset + 1, this, token)
+    } else {
+      partition.whenWritten(outcome.lastOffset + 1, this, token)
+    }
   }
 
   private nameLeader(row: Row, topic: string): void {
     if (this.context.apiVersion < 10 || row.errorCode !== ErrorCode.NOT_LEADER_OR_FOLLOWER) return
     const leader = currentLeader(this.services.metadata, topic, row.index)
     row.currentLeader = leader
+    if (this.endpoints === none) this.endpoints = []
     addEndpoint(this.endpoints, leader.leaderId, this.context.listener, this.services.metadata)
   }
 
   private onDeadline(): void {
-    this.waiting.forEach((partition, token) => {
+    this.waiting?.forEach((partition, token) => {
       if (partition === undefined) return
       partition.cancelWaits(this)
       this.onCommitted(token, ErrorCode.REQUEST_TIMED_OUT)
@@ -187,18 +198,21 @@ class ProduceOperation implements CommitListener {
   }
 
   private response(): Answer {
-    const { rows } = this
-    let next = 0
-    const value: ProduceResponse = {
-      responses: this.request.topicData.map(({ name, partitionData }) => {
-        const partitionResponses = rows.slice(next, next + partitionData.length)
-        next += partitionData.length
-        return { name, partitionResponses }
-      }),
-      throttleTimeMs: 0,
-      nodeEndpoints: this.endpoints,
-    }
+    const value: ProduceResponse = { responses: this.responses, throttleTimeMs: 0, nodeEndpoints: this.endpoints }
     return { kind: 'parts', parts: encodeResponse(produceResponse, this.context, value) }
+  }
+}
+
+function emptyRow(index: number): Row {
+  return {
+    index,
+    errorCode: ErrorCode.NONE,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    recordErrors: none,
+    errorMessage: null,
+    currentLeader: noLeader,
   }
 }
 
@@ -208,7 +222,12 @@ function isAcks(acks: number): acks is Acks {
   return acks === -1 || acks === 0 || acks === 1
 }
 
-function hasTransactionalBatch({ records }: PartitionProduceData): boolean {
-  if (records === null || records.length < BATCH_HEADER_SIZE) return false
-  return magicAt(records, 0) === 2 && isTransactionalAt(records, 0)
+function hasTransactionalBatch({ topicData }: ProduceRequest): boolean {
+  for (const { partitionData } of topicData) {
+    for (const { records } of partitionData) {
+      if (records === null || records.length < BATCH_HEADER_SIZE) continue
+      if (magicAt(records, 0) === 2 && isTransactionalAt(records, 0)) return true
+    }
+  }
+  return false
 }

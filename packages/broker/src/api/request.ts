@@ -28,6 +28,8 @@ export class Request implements RequestContext {
   /** The bytes it was decoded from, if they had to outlive the decoding. Released with the answer. */
   retained: RetainedFrame | null = null
   readonly isPipelined: boolean
+  /** The one that was started after it, while both wait: see net/response-order.ts. */
+  next: Request | null = null
   /** How the dispatcher treats an error; set when it starts the request. */
   onFailure: ((request: Request, error: unknown) => void) | null = null
   private readonly origin: RequestOrigin

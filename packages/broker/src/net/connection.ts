@@ -186,7 +186,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
 
   /** Sends what may leave, then starts what may start. */
   private flush(): void {
-    for (let next = this.order.takeAnswered(); next !== undefined; next = this.order.takeAnswered()) {
+    for (let next = this.order.takeAnswered(); next !== null; next = this.order.takeAnswered()) {
       this.send(next)
       if (this.isClosing) return
     }
