@@ -87,7 +87,7 @@ test('controller: killed at each of its writes, before or after it: the next one
       await scenario.start({
         onTransaction: count => {
           if (count < crashAt && !isDead) return 'done'
-          if (isDead) return 'request-lost'
+          if (isDead) return 'hangs'
           isDead = true
           // The session ends a moment later, as after kill -9.
           scenario.cluster.world.time.after(1, () => void scenario.cluster.kill(1))

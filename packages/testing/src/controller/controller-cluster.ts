@@ -69,7 +69,8 @@ export class ControllerCluster {
     }
     this.brokers.set(id, broker)
     await this.register(broker, options)
-    await this.world.during(broker.controller.start())
+    // Not awaited: it may be killed before it is through.
+    void broker.controller.start()
     await this.settle()
     return broker
   }

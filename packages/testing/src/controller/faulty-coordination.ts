@@ -13,10 +13,10 @@ import type {
 
 export interface Faults {
   /** Called before each transaction, with its number (from 1): throws, or answers what becomes of it. */
-  onTransaction(count: number): 'done' | 'answer-lost' | 'request-lost'
+  onTransaction(count: number): 'done' | 'answer-lost' | 'request-lost' | 'hangs'
 }
 
-/** A client whose transactions meet with what networks do: applied and not answered, or never sent. */
+/** A client whose transactions meet with what networks do: applied and not answered, or never sent; or with the end of the process. */
 export class FaultyCoordination implements Coordination {
   readonly #client: Coordination
   readonly #faults: Faults
@@ -41,7 +41,12 @@ export class FaultyCoordination implements Coordination {
 
   async multi(operations: readonly Operation[]): Promise<OperationResult[]> {
     const fault = this.#faults.onTransaction(++this.#transactions)
-    if (fault === 'request-lost') throw new CoordinationError('NOT_CONNECTED')
+    if (fault === 'hangs') return new Promise(() => {})
+    if (fault === 'request-lost') {
+      // A connection that is lost and found again takes its time: whoever tries at once must not spin.
+      await this.#client.exists('/')
+      throw new CoordinationError('NOT_CONNECTED')
+    }
     const answer = await this.#client.multi(operations)
     if (fault === 'answer-lost') throw new CoordinationError('UNKNOWN_OUTCOME')
     return answer
