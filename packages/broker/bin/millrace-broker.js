@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const folder = dirname(dirname(fileURLToPath(import.meta.url)))
 const source = join(folder, 'src', 'main.ts')
-const bundle = join(folder, 'dist', 'bundle', 'start.mjs')
+const bundle = join(folder, 'dist', 'bundle', 'start.cjs')
 const isDevelopment = existsSync(source)
 const [major, minor] = process.versions.node.split('.').map(Number)
 const isModern = major > 22 || (major === 22 && minor >= 15)

@@ -7,22 +7,15 @@ import type { Logger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { World } from '@millrace/runtime/ports'
 import { pino } from 'pino'
-import yargs from 'yargs'
 import { Broker } from './broker.ts'
+import { BadArgument, readCommandLine, type CommandLine } from './command-line.ts'
 import { ConfigError } from './settings/config-error.ts'
 import { parseBrokerSettings, type ParsedBrokerSettings } from './settings/parse.ts'
 import { parseProperties, type Properties } from './settings/properties.ts'
 
-interface Arguments {
-  readonly file: string
-  readonly overrides: Properties
-  /** Folder of the embedded coordination tree; null with a ZooKeeper ensemble. */
-  readonly embedded: string | null
-}
-
 /** `millrace-broker server.properties [--override key=value]…`: runs one broker until SIGTERM or SIGINT, then exits 0; 1 when it cannot start or go on. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const { file, overrides, embedded } = await parseArguments(argv)
+  const { file, overrides, embedded } = await commandLine(argv)
   const parsed = readSettings(file, overrides, embedded)
   const logger = pinoLogger(process.env['MILLRACE_LOG_LEVEL'] ?? 'info')
   for (const { key, message } of parsed.warnings) logger.warn('setting without effect', { key, message })
@@ -58,26 +51,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
-async function parseArguments(argv: readonly string[]): Promise<Arguments> {
-  const parsed = await yargs([...argv])
-    .scriptName('millrace-broker')
-    .usage('$0 <server.properties> [--override key=value]…\n\nRuns one broker with Kafka\'s property names.')
-    .command('$0 <file>', false, command => command.positional('file', { type: 'string', demandOption: true, describe: 'properties file, as Kafka\'s server.properties' }))
-    .option('override', { type: 'string', array: true, nargs: 1, default: [] as string[], describe: 'a property over those of the file: key=value' })
-    .option('embedded', { type: 'string', describe: 'folder of an embedded coordination tree instead of a ZooKeeper ensemble: for one machine and this one broker' })
-    .example('$0 server.properties', 'joins the cluster of its zookeeper.connect')
-    .example('$0 server.properties --override broker.id=2 --override listeners=PLAINTEXT://:9093', 'a second broker from the same file')
-    .strict()
-    .help()
-    .version(false)
-    .parseAsync()
-  const overrides = new Map<string, string>()
-  for (const pair of parsed.override) {
-    const equals = pair.indexOf('=')
-    if (equals <= 0) exitWith([`--override ${pair}: expected key=value`])
-    overrides.set(pair.slice(0, equals).trim(), pair.slice(equals + 1))
+async function commandLine(argv: readonly string[]): Promise<CommandLine> {
+  try {
+    return await readCommandLine(argv)
+  } catch (error) {
+    if (!(error instanceof BadArgument)) throw error
+    return exitWith([error.message])
   }
-  return { file: parsed['file'] as string, overrides, embedded: parsed.embedded ?? null }
 }
 
 function readSettings(file: string, overrides: Properties, embedded: string | null): ParsedBrokerSettings {

@@ -266,5 +266,8 @@ function sameEndpoints(a: Pick<BrokerRegistration, 'endpoints'>, b: Pick<BrokerR
   return texts(a) === texts(b)
 }
 
-const utc = new Intl.DateTimeFormat('sv-SE', { timeZone: 'UTC', dateStyle: 'short', timeStyle: 'medium' })
-const utcTime = (wallMs: number): string => `${utc.format(wallMs)} UTC`
+/** Made where it is used, in the message of a duplicate broker id: the first formatter of a process costs 5 ms and 4 MB. */
+const utcTime = (wallMs: number): string => {
+  const utc = new Intl.DateTimeFormat('sv-SE', { timeZone: 'UTC', dateStyle: 'short', timeStyle: 'medium' })
+  return `${utc.format(wallMs)} UTC`
+}
