@@ -10,10 +10,11 @@ const modified = path => (existsSync(path) ? statSync(path).mtimeMs : 0)
 /** Exits with a clear message when the installation fails. Quick when nothing is missing. */
 export function ensureInstalled() {
   if (modified(stamp) >= modified(join(root, 'package-lock.json')) && pinnedNode() !== null) return
-  console.log('Installing dependencies (npm ci), this happens once…')
+  console.log('Installing dependencies (npm install), this happens once…')
   const startedMs = Date.now()
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const args = ['ci', '--no-audit', '--no-fund', '--loglevel=error']
+  // Not `npm ci`: it insists on the optional packages of every platform in the lock file, and registries that mirror a part do not have them.
+  const args = ['install', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) {
     console.error(`npm ${args.join(' ')} failed${error ? `: ${error.message}` : ` with exit code ${status}`}. Check the network and the npm registry, then try again.`)
