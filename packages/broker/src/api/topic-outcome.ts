@@ -1,7 +1,6 @@
 import { ErrorCode } from '@millrace/protocol/errors'
-import { isCoordinationError } from '@millrace/zookeeper/coordination'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
-import { TopicRefused } from '../metadata/topic-creation.ts'
+import { asRefusal } from '../metadata/topic-creation.ts'
 
 /** What became of one topic of a request. */
 export interface TopicOutcome {
@@ -24,12 +23,8 @@ export const timedOut: TopicOutcome = {
 
 /** A refusal as the client is told; undefined: a failure of our own, to be thrown on. */
 export function outcomeOf(error: unknown): TopicOutcome | undefined {
-  if (error instanceof TopicRefused) return { errorCode: error.errorCode, errorMessage: error.message }
-  if (isCoordinationError(error)) {
-    // It may have been written or not; asking again tells.
-    return { errorCode: ErrorCode.REQUEST_TIMED_OUT, errorMessage: 'ZooKeeper did not answer in time.' }
-  }
-  return undefined
+  const refusal = asRefusal(error)
+  return refusal && { errorCode: refusal.errorCode, errorMessage: refusal.message }
 }
 
 /** How long an answer waits for the slowest broker to hear of a change: one that is stopped must not hold it. */

@@ -56,6 +56,14 @@ export class TopicRefused extends Error {
   }
 }
 
+/** What a client is told of `error`; undefined: a failure of our own. */
+export function asRefusal(error: unknown): TopicRefused | undefined {
+  if (error instanceof TopicRefused) return error
+  if (!isCoordinationError(error)) return undefined
+  // It may have been written or not; asking again tells.
+  return new TopicRefused(ErrorCode.REQUEST_TIMED_OUT, 'ZooKeeper did not answer in time.')
+}
+
 export interface TopicCreationOptions {
   readonly coordination: Coordination
   readonly metadata: Pick<MetadataCache, 'aliveBrokers' | 'hasTopic'>
