@@ -9,7 +9,7 @@ import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import type { Leadership } from './leadership.ts'
 import type { Write } from './plan-step.ts'
 
-const seeds = 25
+const seeds = 12
 const stepsPerSeed = 120
 const firstSeed = Number(process.env['SEED'] ?? 1)
 
