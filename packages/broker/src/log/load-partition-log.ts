@@ -113,7 +113,13 @@ class LogLoader {
     const times = files.stat(segment.path(FileSuffix.timeIndex))
     if (offsets === null || offsets.size % OFFSET_ENTRY_SIZE !== 0) return false
     if (segment.size > 0 && times === null) return false
-    return times === null || times.size % TIME_ENTRY_SIZE === 0
+    if (times !== null && times.size % TIME_ENTRY_SIZE !== 0) return false
+    try {
+      return segment.transactions.entries.every(({ lastOffset }) => lastOffset >= segment.baseOffset)
+    } catch (error) {
+      if (error instanceof MalformedFile) return false
+      throw error
+    }
   }
 
   /** Everything from the segment of the recovery point on; what follows damage is gone, because nothing says what stood between. */

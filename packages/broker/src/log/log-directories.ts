@@ -138,10 +138,10 @@ export class LogDirectories {
     )
     every(Math.min(options.flushCheckIntervalMs, flushCheckAtMostMs), () => this.flushDue())
     every(options.recoveryPointCheckpointIntervalMs, () =>
-      this.checkpoint((directory, logs) => directory.writeRecoveryPoints(logs)),
+      this.checkpoint(directory => directory.writeRecoveryPoints()),
     )
     every(options.logStartOffsetCheckpointIntervalMs, () =>
-      this.checkpoint((directory, logs) => directory.writeLogStartOffsets(logs)),
+      this.checkpoint(directory => directory.writeLogStartOffsets()),
     )
     every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
     every(options.producerIdExpirationCheckIntervalMs, () => {
@@ -194,6 +194,7 @@ export class LogDirectories {
     if (log === undefined) return
     this.#logs.delete(key)
     const directory = this.directoryOf(log)
+    directory.logs.delete(log)
     log.close()
     if (!directory.isOnline) return
     const { world } = this.#options
@@ -204,9 +205,8 @@ export class LogDirectories {
       log.renamed(path)
       world.files.syncDirectory(directory.path)
       this.#trash.discardDirectory(path, log.settings.fileDeleteDelayMs)
-      const logs = this.logsOf(directory)
-      directory.writeRecoveryPoints(logs)
-      directory.writeLogStartOffsets(logs)
+      directory.writeRecoveryPoints()
+      directory.writeLogStartOffsets()
     })
   }
 
@@ -217,7 +217,7 @@ export class LogDirectories {
   }
 
   checkpointHighWatermarks(): void {
-    this.checkpoint((directory, logs) => directory.writeHighWatermarks(logs))
+    this.checkpoint(directory => directory.writeHighWatermarks())
   }
 
   /** Drops the segments that no log keeps any longer. */
@@ -236,7 +236,7 @@ export class LogDirectories {
         isOffline: !directory.isOnline,
         totalBytes: space?.totalBytes ?? -1,
         usableBytes: space?.usableBytes ?? -1,
-        logs: this.logsOf(directory).map(log => ({ topic: log.topic, partition: log.partition, size: log.size })),
+        logs: Array.from(directory.logs, log => ({ topic: log.topic, partition: log.partition, size: log.size })),
       }
     })
   }
@@ -289,7 +289,7 @@ export class LogDirectories {
     }
     for (const folder of folders) if (folder.state === 'delete') this.#trash.discardDirectory(folder.path, 0)
     if (wasClean) return
-    this.attempt(directory, () => directory.writeRecoveryPoints(this.logsOf(directory)))
+    this.attempt(directory, () => directory.writeRecoveryPoints())
   }
 
   private loadLog(
@@ -311,27 +311,27 @@ export class LogDirectories {
       ...state,
     })
     this.#logs.set(key, log)
+    directory.logs.add(log)
     return log
   }
 
   private async closeDirectory(directory: LogDirectory): Promise<void> {
-    for (const log of this.logsOf(directory)) {
+    for (const log of directory.logs) {
       this.attempt(directory, () => log.closeCleanly())
       if (!directory.isOnline) return
       await this.endOfTurn()
     }
     this.attempt(directory, () => {
-      const logs = this.logsOf(directory)
-      directory.writeRecoveryPoints(logs)
-      directory.writeLogStartOffsets(logs)
-      directory.writeHighWatermarks(logs)
+      directory.writeRecoveryPoints()
+      directory.writeLogStartOffsets()
+      directory.writeHighWatermarks()
       directory.writeCleanMarker()
     })
   }
 
-  private checkpoint(write: (directory: LogDirectory, logs: PartitionLog[]) => void): void {
+  private checkpoint(write: (directory: LogDirectory) => void): void {
     for (const directory of this.#directories) {
-      if (directory.isOnline) this.attempt(directory, () => write(directory, this.logsOf(directory)))
+      if (directory.isOnline) this.attempt(directory, () => write(directory))
     }
   }
 
@@ -345,17 +345,13 @@ export class LogDirectories {
     let best: LogDirectory | null = null
     let fewest = Infinity
     for (const directory of this.#directories) {
-      const count = directory.isOnline ? this.logsOf(directory).length : Infinity
+      const count = directory.isOnline ? directory.logs.size : Infinity
       if (count >= fewest) continue
       fewest = count
       best = directory
     }
     if (best === null) throw new DirectoryOffline('every log directory is offline')
     return best
-  }
-
-  private logsOf(directory: LogDirectory): PartitionLog[] {
-    return this.all().filter(log => log.directory === directory.path)
   }
 
   private directoryOf(log: PartitionLog): LogDirectory {
@@ -379,7 +375,7 @@ export class LogDirectories {
     directory.failure = error
     const isLast = this.onlineDirectories.length === 0
     this.#options.logger.error('log directory is offline', { directory: path, error: error.message, isLast })
-    for (const log of this.logsOf(directory)) log.goOffline(error)
+    for (const log of directory.logs) log.goOffline(error)
     this.#options.world.timers.soon(() => this.#effects.directoryFailed(path, error, isLast))
   }
 

@@ -32,6 +32,8 @@ export class LogDirectory {
   readonly path: string
   /** Why it is offline; null while it works. */
   failure: Error | null = null
+  /** The logs in it that are loaded. */
+  readonly logs = new Set<PartitionLog>()
   readonly #context: LogContext
   #lock: FileLock | null = null
 
@@ -91,18 +93,18 @@ export class LogDirectory {
     }
   }
 
-  writeRecoveryPoints(logs: readonly PartitionLog[]): void {
-    this.write(recoveryPointCheckpointName, logs, log => log.recoveryPoint)
+  writeRecoveryPoints(): void {
+    this.write(recoveryPointCheckpointName, [...this.logs], log => log.recoveryPoint)
   }
 
   /** Only starts inside the first segment: others are what the first file's name says. */
-  writeLogStartOffsets(logs: readonly PartitionLog[]): void {
-    const inside = logs.filter(log => log.logStartOffset > log.firstSegmentOffset)
+  writeLogStartOffsets(): void {
+    const inside = [...this.logs].filter(log => log.logStartOffset > log.firstSegmentOffset)
     this.write(logStartCheckpointName, inside, log => log.logStartOffset)
   }
 
-  writeHighWatermarks(logs: readonly PartitionLog[]): void {
-    this.write(highWatermarkCheckpointName, logs, log => log.highWatermark)
+  writeHighWatermarks(): void {
+    this.write(highWatermarkCheckpointName, [...this.logs], log => log.highWatermark)
   }
 
   release(): void {

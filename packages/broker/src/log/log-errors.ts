@@ -20,11 +20,11 @@ export class UnexpectedAppendOffset extends Error {
   readonly lastOffset: number
   readonly logEndOffset: number
 
-  constructor(path: string, offsets: { baseOffset: number; lastOffset: number; logEndOffset: number }) {
-    super(`${path}: batch ${offsets.baseOffset}..${offsets.lastOffset} for a log that ends at ${offsets.logEndOffset}`)
-    this.baseOffset = offsets.baseOffset
-    this.lastOffset = offsets.lastOffset
-    this.logEndOffset = offsets.logEndOffset
+  constructor(path: string, batch: { baseOffset: number; lastOffset: number }, logEndOffset: number) {
+    super(`${path}: batch ${batch.baseOffset}..${batch.lastOffset} for a log that ends at ${logEndOffset}`)
+    this.baseOffset = batch.baseOffset
+    this.lastOffset = batch.lastOffset
+    this.logEndOffset = logEndOffset
   }
 }
 

@@ -1,12 +1,8 @@
 import { ErrorCode } from '@millrace/protocol/errors'
-import { BatchCursor } from '@millrace/protocol/records/batch-cursor'
 import {
   baseOffsetAt,
   batchSizeAt,
   isControlAt,
-  isCrcValidAt,
-  lastOffsetAt,
-  maxTimestampAt,
   partitionLeaderEpochAt,
   producerIdAt,
   setBaseOffset,
@@ -14,27 +10,32 @@ import {
 } from '@millrace/protocol/records/record-batch'
 import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
 import { partitionMetadataName } from '@millrace/protocol/storage/file-names'
+import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOrigin, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
+import { checkReplicated, summaryOf } from '../core/log/appended-bytes.ts'
+import type { AppendedBytes } from '../core/log/appended-bytes.ts'
 import { refused, validateAppend } from '../core/log/append-validation.ts'
 import { endMarkerOf } from '../core/log/end-marker.ts'
-import type { EndMarker, ProducerState } from '../core/log/producer-state.ts'
+import type { ActiveProducer, EndMarker, ProducerState } from '../core/log/producer-state.ts'
 import type { LeaderEpochCache } from '../core/log/leader-epoch-cache.ts'
-import { mustRoll, segmentsToDelete } from '../core/log/segment-rules.ts'
+import { segmentsToDelete } from '../core/log/segment-rules.ts'
 import type { TopicSettings } from '../settings/topic-settings.ts'
+import { abortedTransactions } from './aborted-transactions.ts'
+import type { AbortedTransaction } from './aborted-transactions.ts'
 import { BatchReader } from './batch-reader.ts'
 import type { FetchedBatches, ReadOptions } from './batch-reader.ts'
 import type { Committable } from './commit-queue.ts'
 import { writeLeaderEpochs } from './leader-epoch-file.ts'
+import { legacyOffsets } from './legacy-offsets.ts'
+import type { LoadedLog } from './loaded-log.ts'
 import type { LogContext } from './log-context.ts'
 import type { LogEffects } from './log-effects.ts'
 import { DirectoryOffline, OffsetOutOfRange, TopicIdMismatch, UnexpectedAppendOffset } from './log-errors.ts'
 import { isStorageFailure } from './storage-failure.ts'
-import { PendingWrites } from './pending-writes.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { noteProducer, rebuildProducerState } from './producer-recovery.ts'
-import { Segment } from './segment.ts'
-import type { AppendedBytes } from './segment.ts'
+import { SegmentWriter } from './segment-writer.ts'
 import type { Segments } from './segments.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './timestamp-lookup.ts'
 import type { TimestampOffset } from './timestamp-lookup.ts'
@@ -47,43 +48,7 @@ export interface AppendOptions {
   readonly nowMs: number
 }
 
-/** A transaction that a reader of committed data must hide (KIP-98). */
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
-}
-
-/** A row of DescribeProducers. */
-export interface ActiveProducer {
-  readonly producerId: number
-  readonly producerEpoch: number
-  readonly lastSequence: number
-  readonly lastTimestamp: number
-  readonly coordinatorEpoch: number
-  /** -1: no transaction is open. */
-  readonly currentTransactionStartOffset: number
-}
-
-/** What loading a log found. */
-export interface LoadedLog {
-  readonly topic: string
-  readonly partition: number
-  readonly topicId: string | null
-  /** The entry of log.dirs. */
-  readonly directory: string
-  /** Its path changes when the log is deleted. */
-  readonly folder: { path: string }
-  readonly settings: TopicSettings
-  readonly segments: Segments
-  readonly producers: ProducerState
-  readonly snapshots: ProducerSnapshots
-  readonly leaderEpochs: LeaderEpochCache
-  readonly logStartOffset: number
-  readonly logEndOffset: number
-  readonly recoveryPoint: number
-  readonly highWatermark: number
-}
-
+const nothingAborted: readonly TransactionIndexEntry[] = []
 const noEffects: LogEffects = { endOffsetAdvanced: () => {}, failed: () => {} }
 
 /**
@@ -103,21 +68,14 @@ export class PartitionLog implements Committable {
   readonly #producers: ProducerState
   readonly #snapshots: ProducerSnapshots
   readonly #reader: BatchReader
-  readonly #writes: PendingWrites
+  readonly #writer: SegmentWriter
   #topicId: string | null
-  #settings: TopicSettings
   #effects: LogEffects = noEffects
   #logStartOffset: number
-  #logEndOffset: number
-  /** Where the next append goes: `logEndOffset` and what waits for the end of the turn. */
-  #nextOffset: number
-  #recoveryPoint: number
   #highWatermark: number
-  #lastFlushMs: number
   /** What `endOffsetAdvanced` said last. */
   #announcedOffset: number
   #isQueued = false
-  #hasNewFiles = false
   #isClosed = false
   #failure: Error | null = null
 
@@ -129,19 +87,18 @@ export class PartitionLog implements Committable {
     this.leaderEpochs = loaded.leaderEpochs
     this.#topicId = loaded.topicId
     this.#folder = loaded.folder
-    this.#settings = loaded.settings
     this.#segments = loaded.segments
     this.#producers = loaded.producers
     this.#snapshots = loaded.snapshots
     this.#logStartOffset = loaded.logStartOffset
-    this.#logEndOffset = loaded.logEndOffset
-    this.#nextOffset = loaded.logEndOffset
     this.#announcedOffset = loaded.logEndOffset
-    this.#recoveryPoint = loaded.recoveryPoint
     this.#highWatermark = clamp(loaded.highWatermark, loaded.logStartOffset, loaded.logEndOffset)
     this.#reader = new BatchReader(context.bufferPool, loaded.segments)
-    this.#writes = new PendingWrites(context.bufferPool)
-    this.#lastFlushMs = context.world.clock.wallMs()
+    this.#writer = new SegmentWriter(context, {
+      ...loaded,
+      endOffset: loaded.logEndOffset,
+      onFailure: error => this.fail(error),
+    })
     this.#producers.transactions.onHighWatermark(this.#highWatermark)
   }
 
@@ -154,21 +111,21 @@ export class PartitionLog implements Committable {
     return this.#topicId
   }
   get settings(): TopicSettings {
-    return this.#settings
+    return this.#writer.settings
   }
   get logStartOffset(): number {
     return this.#logStartOffset
   }
   /** Exclusive; everything below it is written. */
   get logEndOffset(): number {
-    return this.#logEndOffset
+    return this.#writer.endOffset
   }
   get highWatermark(): number {
     return this.#highWatermark
   }
   /** Everything below it survives a power cut. */
   get recoveryPoint(): number {
-    return this.#recoveryPoint
+    return this.#writer.recoveryPoint
   }
   /** Bytes of all segments. */
   get size(): number {
@@ -205,7 +162,7 @@ export class PartitionLog implements Committable {
 
   /** The topic's settings changed: from now on these hold. */
   reconfigure(settings: TopicSettings): void {
-    this.#settings = settings
+    this.#writer.settings = settings
   }
 
   /** Ties the log to a topic id, on disk too. Throws TopicIdMismatch when it has another: then this is the log of a deleted topic. */
@@ -219,13 +176,13 @@ export class PartitionLog implements Committable {
   }
 
   /** Notes that `leaderEpoch` begins at the end of the log: a new leader does so before its first append (KIP-101). */
-  assignLeaderEpoch(leaderEpoch: number, startOffset: number = this.#nextOffset): void {
+  assignLeaderEpoch(leaderEpoch: number, startOffset: number = this.#writer.nextOffset): void {
     if (this.leaderEpochs.assign(leaderEpoch, startOffset)) this.saveLeaderEpochs()
   }
 
   /** Everything below is committed. Kept within the log; may go back only by truncation. */
   setHighWatermark(highWatermark: number): void {
-    this.#highWatermark = clamp(highWatermark, this.#logStartOffset, this.#logEndOffset)
+    this.#highWatermark = clamp(highWatermark, this.#logStartOffset, this.logEndOffset)
     this.#producers.transactions.onHighWatermark(this.#highWatermark)
   }
 
@@ -239,11 +196,11 @@ export class PartitionLog implements Committable {
       nowMs: options.nowMs,
       topicPartition: `${this.topic}-${this.partition}`,
       logStartOffset,
-      settings: this.#settings,
+      settings: this.settings,
     })
     if (!validated.ok) return validated
     const { batch } = validated
-    const baseOffset = this.#nextOffset
+    const baseOffset = this.#writer.nextOffset
     const lastOffset = baseOffset + validated.lastOffsetDelta
     setBaseOffset(batch, 0, baseOffset)
     setPartitionLeaderEpoch(batch, 0, options.leaderEpoch)
@@ -278,71 +235,34 @@ export class PartitionLog implements Committable {
    */
   appendAsFollower(records: Buffer, nowMs: number): AppendOutcome {
     if (this.#failure !== null || this.#isClosed) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
-    const cursor = new BatchCursor(records)
-    let baseOffset = -1
-    let nextOffset = this.#nextOffset
-    let length = 0
-    while (cursor.next()) {
-      const { position } = cursor
-      if (cursor.magic !== 2 || !isCrcValidAt(records, position)) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
-      const base = baseOffsetAt(records, position)
-      if (base < nextOffset)
-        throw new UnexpectedAppendOffset(this.path, {
-          baseOffset: base,
-          lastOffset: lastOffsetAt(records, position),
-          logEndOffset: nextOffset,
-        })
-      if (baseOffset < 0) baseOffset = base
-      nextOffset = lastOffsetAt(records, position) + 1
-      length = position + cursor.size
-    }
-    if (cursor.fault !== null) return refused(ErrorCode.CORRUPT_MESSAGE, -1)
-    const accepted = {
-      ok: true,
-      lastOffset: nextOffset - 1,
-      logAppendTimeMs: -1,
-      logStartOffset: this.#logStartOffset,
-      isDuplicate: false,
-    } as const
-    if (length === 0) return { ...accepted, baseOffset: nextOffset }
-    const batches = records.subarray(0, length)
-    const together = length <= this.#settings.segmentBytes
-    const failure = together
-      ? this.append(batches, baseOffset, summaryOf(batches), nowMs)
-      : this.appendOneByOne(batches, nowMs)
-    return failure ?? { ...accepted, baseOffset }
+    const checked = checkReplicated(records, this.#writer.nextOffset)
+    if (checked.kind === 'corrupt') return refused(ErrorCode.CORRUPT_MESSAGE, -1)
+    if (checked.kind === 'unexpected') throw new UnexpectedAppendOffset(this.path, checked, this.#writer.nextOffset)
+    const { length, baseOffset, lastOffset } = checked
+    const failure = length === 0 ? null : this.appendReplicated(records.subarray(0, length), nowMs)
+    const { logStartOffset } = this
+    return failure ?? { ok: true, baseOffset, lastOffset, logAppendTimeMs: -1, logStartOffset, isDuplicate: false }
   }
 
   /** Whole batches from the one that holds `fetchOffset`; null when there is nothing below `endOffset`. Throws OffsetOutOfRange outside logStartOffset..logEndOffset. */
   read(options: ReadOptions): FetchedBatches | null {
     const { fetchOffset } = options
     if (this.#failure !== null || this.#isClosed) throw new DirectoryOffline(`${this.path} is closed`)
-    if (fetchOffset < this.#logStartOffset || fetchOffset > this.#logEndOffset) {
-      throw new OffsetOutOfRange(fetchOffset, this.#logStartOffset, this.#logEndOffset)
+    if (fetchOffset < this.#logStartOffset || fetchOffset > this.logEndOffset) {
+      throw new OffsetOutOfRange(fetchOffset, this.#logStartOffset, this.logEndOffset)
     }
-    const endOffset = Math.min(options.endOffset, this.#logEndOffset)
+    const endOffset = Math.min(options.endOffset, this.logEndOffset)
     return this.guarded(() => this.#reader.read({ ...options, endOffset }))
   }
 
   /** The aborted transactions that touch `fetchOffset..endOffset`: those that began earlier too. */
   abortedTransactions(fetchOffset: number, endOffset: number): AbortedTransaction[] {
-    return this.guarded(() => {
-      const found: AbortedTransaction[] = []
-      for (let index = Math.max(0, this.#segments.floorIndex(fetchOffset)); index < this.#segments.count; index++) {
-        for (const entry of this.#segments.at(index)!.transactions.entries) {
-          const { producerId, firstOffset, lastOffset } = entry
-          if (lastOffset >= fetchOffset && firstOffset < endOffset) found.push({ producerId, firstOffset })
-          // Every transaction that begins below this offset had ended by then.
-          if (entry.lastStableOffset >= endOffset) return found
-        }
-      }
-      return found
-    })
+    return this.guarded(() => abortedTransactions(this.#segments, fetchOffset, endOffset))
   }
 
   /** The first record below `endOffset` that is at least as young as `timestamp`; null when there is none. */
   offsetForTimestamp(timestamp: number, endOffset: number): TimestampOffset | null {
-    const query = { timestamp, startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.#logEndOffset) }
+    const query = { timestamp, startOffset: this.#logStartOffset, endOffset: Math.min(endOffset, this.logEndOffset) }
     return this.guarded(() => offsetForTimestamp(this.#context, this.#segments, query))
   }
 
@@ -353,23 +273,10 @@ export class PartitionLog implements Committable {
 
   /** ListOffsets v0: where segments begin, newest first, that were last written at or before `timestamp` (-1: all and the end, -2: the first). */
   legacyOffsetsBefore(timestamp: number, maxCount: number): number[] {
-    const { world } = this.#context
-    return this.guarded(() => {
-      const known = this.#segments.all.map(segment => ({
-        offset: Math.max(segment.baseOffset, this.#logStartOffset),
-        modifiedMs: world.files.stat(segment.log.path)?.modifiedMs ?? 0,
-      }))
-      if (this.#segments.active.writtenSize > 0)
-        known.push({ offset: this.#logEndOffset, modifiedMs: world.clock.wallMs() })
-      let last = known.length - 1
-      if (timestamp === -2) last = 0
-      else if (timestamp !== -1) last = known.findLastIndex(({ modifiedMs }) => modifiedMs <= timestamp)
-      const offsets = known.slice(0, last + 1).map(({ offset }) => offset)
-      return offsets
-        .reverse()
-        .slice(0, maxCount)
-        .sort((left, right) => right - left)
-    })
+    const { files, clock } = this.#context.world
+    const { logStartOffset, logEndOffset } = this
+    const query = { timestamp, maxCount, logStartOffset, logEndOffset, nowMs: clock.wallMs() }
+    return this.guarded(() => legacyOffsets(files, this.#segments, query))
   }
 
   /** Raises the log start: what lies below is not served any more, and goes with its segments. Not above the high watermark. */
@@ -386,24 +293,23 @@ export class PartitionLog implements Committable {
   truncateTo(offset: number): void {
     this.settle()
     if (this.#failure !== null) return
-    if (offset >= this.#logEndOffset) {
-      if (this.leaderEpochs.truncateFromEnd(this.#logEndOffset)) this.saveLeaderEpochs()
+    if (offset >= this.logEndOffset) {
+      if (this.leaderEpochs.truncateFromEnd(this.logEndOffset)) this.saveLeaderEpochs()
       return
     }
-    if (offset < this.#segments.first.baseOffset) {
+    if (offset < this.firstSegmentOffset) {
       this.truncateFullyAndStartAt(offset)
       return
     }
     this.guarded(() => {
-      const { nowMs } = this.now()
-      this.#reader.positions.clear()
-      for (const segment of this.#segments.removeAbove(offset)) segment.discard(0)
-      this.#segments.active.truncateTo(offset, nowMs)
+      const nowMs = this.nowMs()
+      this.#writer.truncateTo(offset, nowMs)
       this.#logStartOffset = Math.min(this.#logStartOffset, offset)
       this.endAt(offset)
       if (this.leaderEpochs.truncateFromEnd(offset)) this.saveLeaderEpochs()
-      this.#snapshots.remove(snapshot => snapshot > offset)
-      rebuildProducerState(this.#context, this.recoverable(), { endOffset: offset, nowMs })
+      const producers = { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots }
+      const at = { endOffset: offset, nowMs }
+      rebuildProducerState(this.#context, { ...producers, logStartOffset: this.#logStartOffset }, at)
     })
   }
 
@@ -412,10 +318,7 @@ export class PartitionLog implements Committable {
     this.settle()
     if (this.#failure !== null) return
     this.guarded(() => {
-      const { nowMs } = this.now()
-      this.#reader.positions.clear()
-      for (const segment of this.#segments.removeAll()) segment.discard(0)
-      this.addSegment(offset, nowMs)
+      this.#writer.startAt(offset, this.nowMs())
       this.#logStartOffset = offset
       this.endAt(offset)
       if (this.leaderEpochs.clear()) this.saveLeaderEpochs()
@@ -426,14 +329,7 @@ export class PartitionLog implements Committable {
 
   /** Producers with state, as DescribeProducers lists them (KIP-664). */
   activeProducers(): ActiveProducer[] {
-    return Array.from(this.#producers.entries(), entry => ({
-      producerId: entry.producerId,
-      producerEpoch: entry.producerEpoch,
-      lastSequence: entry.batches.at(-1)?.lastSequence ?? -1,
-      lastTimestamp: entry.lastTimestamp,
-      coordinatorEpoch: entry.coordinatorEpoch,
-      currentTransactionStartOffset: entry.transactionFirstOffset,
-    }))
+    return this.#producers.active()
   }
 
   /** Forgets producers that wrote nothing for producer.id.expiration.ms. */
@@ -462,51 +358,44 @@ export class PartitionLog implements Committable {
   }
 
   /** Starts a new segment now; does nothing when the active one is empty. */
-  roll(nowMs: number = this.now().nowMs): void {
+  roll(nowMs: number = this.nowMs()): void {
     this.settle()
     if (this.#failure !== null || this.#segments.active.size === 0) return
-    this.guarded(() => this.rollAt(this.#nextOffset, nowMs))
+    this.guarded(() => this.#writer.roll(this.#writer.nextOffset, nowMs))
   }
 
   /** For CommitQueue: writes what is pending, then announces it. Does not throw. */
   commit(): number {
     this.#isQueued = false
     this.settle()
-    if (this.#announcedOffset !== this.#logEndOffset && this.#failure === null) {
-      this.#announcedOffset = this.#logEndOffset
-      this.#effects.endOffsetAdvanced(this.#logEndOffset)
+    const { logEndOffset } = this
+    if (this.#announcedOffset !== logEndOffset && this.#failure === null) {
+      this.#announcedOffset = logEndOffset
+      this.#effects.endOffsetAdvanced(logEndOffset)
     }
-    return this.#writes.takeWritten()
+    return this.#writer.takeWritten()
   }
 
   /** Everything appended so far survives a power cut when it returns. */
   flush(): void {
     this.settle()
-    if (this.#failure === null) this.guarded(() => this.flushNow())
+    if (this.#failure === null) this.guarded(() => this.#writer.flush())
   }
 
   /** True when flush.ms has passed since the last flush and something was written since. */
   isFlushDue(nowMs: number): boolean {
-    return this.#recoveryPoint < this.#logEndOffset && nowMs - this.#lastFlushMs >= this.#settings.flushMs
+    return this.#writer.isFlushDue(nowMs)
   }
 
   /** As `flush`, without holding up the loop. */
   async flushAsync(): Promise<void> {
     this.settle()
     if (this.#failure !== null || this.#isClosed) return
-    const endOffset = this.#logEndOffset
-    this.#lastFlushMs = this.now().nowMs
     try {
-      this.syncNewFiles()
-      for (const segment of this.#segments.all) {
-        if (!segment.isDirty) continue
-        segment.isDirty = false
-        await segment.log.pinned(file => file.datasyncAsync())
-      }
-      this.raiseRecoveryPoint(endOffset)
+      await this.#writer.flushAsync()
     } catch (error) {
-      if (!this.#isClosed && isStorageFailure(error)) this.fail(error)
-      else if (!isStorageFailure(error)) throw error
+      if (!isStorageFailure(error)) throw error
+      if (!this.#isClosed) this.fail(error)
     }
   }
 
@@ -514,23 +403,14 @@ export class PartitionLog implements Committable {
   closeCleanly(): void {
     if (this.#isClosed) return
     this.settle()
-    if (this.#failure === null) {
-      this.guarded(() => {
-        this.#producers.endOffset = this.#logEndOffset
-        this.#snapshots.write(this.#logEndOffset, this.#producers.snapshot())
-        this.#segments.active.saveIndexes(true)
-        if (this.#settings.preallocate) this.#segments.active.trimLog()
-        this.flushNow()
-      })
-    }
+    if (this.#failure === null) this.guarded(() => this.#writer.finish())
     this.close()
   }
 
   /** Closes the files as they are; what waits for the end of the turn is dropped. */
   close(): void {
     this.#isClosed = true
-    this.#writes.drop()
-    for (const segment of this.#segments.all) segment.close()
+    this.#writer.close()
   }
 
   /** The folder was renamed: it is on its way out. */
@@ -541,7 +421,6 @@ export class PartitionLog implements Committable {
   /** For LogDirectories: the directory failed, here or in another of its logs. `failed` is called at the end of the turn. */
   goOffline(error: Error): void {
     if (this.#failure === null) this.#failure = error
-    this.#writes.drop()
     this.close()
     const effects = this.#effects
     this.#effects = noEffects
@@ -550,28 +429,16 @@ export class PartitionLog implements Committable {
 
   /** Writes what is pending: then it may be seen. The announcement waits for the end of the turn. */
   private settle(): void {
-    if (this.#failure !== null || this.#isClosed) return
-    this.guardedQuietly(() => {
-      const { active } = this.#segments
-      this.#writes.write(active)
-      active.transactions.save()
-      if (this.#nextOffset - this.#recoveryPoint >= this.#settings.flushMessages) this.flushNow()
-      this.#logEndOffset = this.#nextOffset
-    })
+    if (this.#failure === null && !this.#isClosed) this.guardedQuietly(() => this.#writer.write())
   }
 
   private append(bytes: Buffer, firstOffset: number, appended: AppendedBytes, nowMs: number): AppendRefused | null {
     const isAppended = this.guardedQuietly(() => {
-      if (this.mustRoll(appended, nowMs)) this.rollAt(firstOffset, nowMs)
-      const segment = this.#segments.active
-      const aborted = this.noteBatches(bytes)
-      segment.onAppended(appended, this.#settings.indexIntervalBytes)
-      this.#writes.add(segment, bytes)
-      for (const transaction of aborted) segment.transactions.append(transaction)
+      this.#writer.makeRoom(firstOffset, appended, nowMs)
+      this.#writer.append(bytes, appended, this.noteBatches(bytes))
     })
     if (!isAppended) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
-    this.#nextOffset = appended.lastOffset + 1
-    this.#producers.endOffset = this.#nextOffset
+    this.#producers.endOffset = this.#writer.nextOffset
     if (!this.#isQueued) {
       this.#isQueued = true
       this.#context.commits.add(this)
@@ -579,8 +446,11 @@ export class PartitionLog implements Committable {
     return null
   }
 
-  /** A fetch larger than a segment: each batch by itself, as far as it goes. */
-  private appendOneByOne(batches: Buffer, nowMs: number): AppendRefused | null {
+  /** At once, or each batch by itself where together they are larger than a segment may be. */
+  private appendReplicated(batches: Buffer, nowMs: number): AppendRefused | null {
+    if (batches.length <= this.settings.segmentBytes) {
+      return this.append(batches, baseOffsetAt(batches, 0), summaryOf(batches), nowMs)
+    }
     for (let position = 0; position < batches.length;) {
       const batch = batches.subarray(position, position + batchSizeAt(batches, position))
       const failure = this.append(batch, baseOffsetAt(batch, 0), summaryOf(batch), nowMs)
@@ -591,10 +461,8 @@ export class PartitionLog implements Committable {
   }
 
   /** Takes leader epochs and producers of `bytes` into account; the aborted transactions that end here. */
-  private noteBatches(
-    bytes: Buffer,
-  ): readonly { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] {
-    let aborted: { producerId: number; firstOffset: number; lastOffset: number; lastStableOffset: number }[] | undefined
+  private noteBatches(bytes: Buffer): readonly TransactionIndexEntry[] {
+    let aborted: TransactionIndexEntry[] | null = null
     for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
       const epoch = partitionLeaderEpochAt(bytes, position)
       if (epoch !== this.leaderEpochs.latest) this.assignLeaderEpoch(epoch, baseOffsetAt(bytes, position))
@@ -605,90 +473,11 @@ export class PartitionLog implements Committable {
       const lastStableOffset = this.#producers.transactions.lastStableOffsetAfter(completed)
       ;(aborted ??= []).push({ producerId, firstOffset, lastOffset, lastStableOffset })
     }
-    return aborted ?? []
-  }
-
-  private mustRoll(appended: AppendedBytes, nowMs: number): boolean {
-    const segment = this.#segments.active
-    const { size } = segment
-    return mustRoll({
-      size,
-      baseOffset: segment.baseOffset,
-      firstTimestamp: size === 0 ? -1 : segment.firstTimestamp(),
-      createdMs: segment.createdMs,
-      isIndexFull: segment.isIndexFull(this.#settings.segmentIndexBytes),
-      jitterMs: segment.jitterMs,
-      appendSize: appended.size,
-      appendLastOffset: appended.lastOffset,
-      appendMaxTimestamp: appended.maxTimestamp,
-      nowMs,
-      settings: this.#settings,
-    })
-  }
-
-  private rollAt(baseOffset: number, nowMs: number): void {
-    const old = this.#segments.active
-    this.#writes.write(old)
-    old.transactions.save()
-    old.deactivate()
-    if (this.#settings.preallocate) old.trimLog()
-    this.addSegment(baseOffset, nowMs)
-    this.#producers.endOffset = baseOffset
-    const hasSnapshot = this.#snapshots.write(baseOffset, this.#producers.snapshot())
-    void this.flushRolled(old, hasSnapshot ? baseOffset : -1)
-  }
-
-  private addSegment(baseOffset: number, nowMs: number): void {
-    const { segmentBytes, segmentJitterMs, preallocate } = this.#settings
-    const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
-    const preallocateBytes = preallocate ? segmentBytes : 0
-    this.#segments.add(
-      Segment.create(this.#context, { folder: this.#folder, baseOffset, nowMs, jitterMs, preallocateBytes }),
-    )
-    this.#hasNewFiles = true
-  }
-
-  /** A closed segment goes to the disk behind the loop's back; then the recovery point may pass it. */
-  private async flushRolled(segment: Segment, snapshotOffset: number): Promise<void> {
-    try {
-      this.syncNewFiles()
-      await segment.flushAll()
-      if (snapshotOffset >= 0) await this.#snapshots.flush(snapshotOffset)
-      if (!this.#isClosed) this.raiseRecoveryPoint(this.#logEndOffset)
-    } catch (error) {
-      if (!this.#isClosed && isStorageFailure(error)) this.fail(error)
-      else if (!isStorageFailure(error)) throw error
-    }
-  }
-
-  private flushNow(): void {
-    this.syncNewFiles()
-    for (const segment of this.#segments.all) {
-      if (!segment.isDirty) continue
-      segment.log.use().datasync()
-      segment.isDirty = false
-    }
-    this.#recoveryPoint = this.#nextOffset
-    this.#lastFlushMs = this.now().nowMs
-  }
-
-  private syncNewFiles(): void {
-    if (!this.#hasNewFiles) return
-    this.#hasNewFiles = false
-    const { files } = this.#context.world
-    files.syncDirectory(this.path)
-    files.syncDirectory(this.directory)
-  }
-
-  /** To `endOffset`, or to where the first segment with unsynced bytes begins. */
-  private raiseRecoveryPoint(endOffset: number): void {
-    const firstDirty = this.#segments.all.find(segment => segment.isDirty)
-    const safe = Math.min(endOffset, firstDirty?.baseOffset ?? endOffset, this.#logEndOffset)
-    this.#recoveryPoint = Math.max(this.#recoveryPoint, safe)
+    return aborted ?? nothingAborted
   }
 
   private askRetention(nowMs: number): ReturnType<typeof segmentsToDelete> {
-    const { retentionMs, retentionBytes, cleanupPolicy } = this.#settings
+    const { retentionMs, retentionBytes, cleanupPolicy } = this.settings
     return segmentsToDelete({
       segments: this.#segments.all.map(segment => ({
         baseOffset: segment.baseOffset,
@@ -696,7 +485,7 @@ export class PartitionLog implements Committable {
         largestTimestamp: segment.largestTimestamp(),
       })),
       logStartOffset: this.#logStartOffset,
-      logEndOffset: this.#logEndOffset,
+      logEndOffset: this.logEndOffset,
       highWatermark: this.#highWatermark,
       nowMs,
       settings: { retentionMs, retentionBytes, deletes: cleanupPolicy.delete },
@@ -704,45 +493,25 @@ export class PartitionLog implements Committable {
   }
 
   private deleteOldest(count: number, nowMs: number): void {
-    if (count === this.#segments.count) this.rollAt(this.#nextOffset, nowMs)
     this.#reader.positions.clear()
-    const removed = this.#segments.removeFirst(count)
-    const first = this.#segments.first.baseOffset
-    for (const segment of removed) segment.discard(this.#settings.fileDeleteDelayMs)
-    this.#snapshots.remove(offset => offset < first && removed.some(segment => segment.baseOffset === offset))
+    const first = this.#writer.deleteOldest(count, nowMs)
     if (first <= this.#logStartOffset) return
     this.#logStartOffset = first
     if (this.leaderEpochs.truncateFromStart(first)) this.saveLeaderEpochs()
   }
 
   private endAt(offset: number): void {
-    this.#nextOffset = offset
-    this.#logEndOffset = offset
+    this.#reader.positions.clear()
     this.#announcedOffset = offset
-    this.#recoveryPoint = Math.min(this.#recoveryPoint, offset)
     this.#highWatermark = clamp(this.#highWatermark, this.#logStartOffset, offset)
-  }
-
-  private recoverable(): {
-    segments: Segments
-    producers: ProducerState
-    snapshots: ProducerSnapshots
-    logStartOffset: number
-  } {
-    return {
-      segments: this.#segments,
-      producers: this.#producers,
-      snapshots: this.#snapshots,
-      logStartOffset: this.#logStartOffset,
-    }
   }
 
   private saveLeaderEpochs(): void {
     this.guarded(() => writeLeaderEpochs(this.#context.world.files, this.path, this.leaderEpochs))
   }
 
-  private now(): { nowMs: number } {
-    return { nowMs: this.#context.world.clock.wallMs() }
+  private nowMs(): number {
+    return this.#context.world.clock.wallMs()
   }
 
   /** A file operation whose failure takes the directory offline; the error goes on to the caller. */
@@ -770,9 +539,8 @@ export class PartitionLog implements Committable {
   private fail(error: Error): void {
     if (this.#failure !== null) return
     this.#failure = error
-    this.#writes.drop()
     try {
-      this.#segments.active.trimLog()
+      this.#writer.cutFailedWrite()
     } catch {
       // The disk is failing already; recovery cuts the tail at the next start.
     }
@@ -783,19 +551,4 @@ export class PartitionLog implements Committable {
 function clamp(value: number, low: number, high: number): number {
   assert(low <= high, 'a log does not end before it begins')
   return Math.max(low, Math.min(value, high))
-}
-
-/** Of one or more whole batches. */
-function summaryOf(batches: Buffer): AppendedBytes {
-  let maxTimestamp = -1
-  let offsetOfMaxTimestamp = -1
-  let lastOffset = -1
-  for (let position = 0; position < batches.length; position += batchSizeAt(batches, position)) {
-    lastOffset = lastOffsetAt(batches, position)
-    const timestamp = maxTimestampAt(batches, position)
-    if (timestamp <= maxTimestamp) continue
-    maxTimestamp = timestamp
-    offsetOfMaxTimestamp = lastOffset
-  }
-  return { size: batches.length, lastOffset, maxTimestamp, offsetOfMaxTimestamp }
 }

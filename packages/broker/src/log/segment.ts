@@ -2,6 +2,7 @@ import { FileSuffix, fileName } from '@millrace/protocol/storage/file-names'
 import { TIME_ENTRY_SIZE } from '@millrace/protocol/storage/time-index'
 import type { TimeIndexEntry } from '@millrace/protocol/storage/time-index'
 import { assert } from '@millrace/runtime/invariant'
+import type { AppendedBytes } from '../core/log/appended-bytes.ts'
 import { HeaderScan } from './header-scan.ts'
 import type { LogContext } from './log-context.ts'
 import { OffsetIndex, floorInOffsetIndexFile } from './offset-index.ts'
@@ -12,15 +13,6 @@ import { readWhole, writeFully } from './write-fully.ts'
 
 /** Bytes that a lookup reads at once: an index interval and a little more. */
 const windowBytes = 8 * 1024
-
-/** What an append adds to a segment: one or more whole batches. */
-export interface AppendedBytes {
-  readonly size: number
-  readonly lastOffset: number
-  readonly maxTimestamp: number
-  /** Last offset of the batch that carries the max timestamp. */
-  readonly offsetOfMaxTimestamp: number
-}
 
 /** The offset and time index of the segment that is being written. */
 interface ActiveIndexes {

@@ -54,6 +54,17 @@ export interface ProducerVerdict {
   readonly duplicate: RememberedBatch | null
 }
 
+/** A row of DescribeProducers. */
+export interface ActiveProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly lastSequence: number
+  readonly lastTimestamp: number
+  readonly coordinatorEpoch: number
+  /** -1: no transaction is open. */
+  readonly currentTransactionStartOffset: number
+}
+
 const accepted: ProducerVerdict = { errorCode: ErrorCode.NONE, duplicate: null }
 const outOfOrder: ProducerVerdict = { errorCode: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, duplicate: null }
 const oldEpoch: ProducerVerdict = { errorCode: ErrorCode.INVALID_PRODUCER_EPOCH, duplicate: null }
@@ -75,12 +86,16 @@ export class ProducerState {
     return this.#producers.size
   }
 
-  entries(): IterableIterator<ProducerEntry> {
-    return this.#producers.values()
-  }
-
-  get(producerId: number): ProducerEntry | undefined {
-    return this.#producers.get(producerId)
+  /** What DescribeProducers lists (KIP-664). */
+  active(): ActiveProducer[] {
+    return Array.from(this.#producers.values(), entry => ({
+      producerId: entry.producerId,
+      producerEpoch: entry.producerEpoch,
+      lastSequence: entry.batches.at(-1)?.lastSequence ?? none,
+      lastTimestamp: entry.lastTimestamp,
+      coordinatorEpoch: entry.coordinatorEpoch,
+      currentTransactionStartOffset: entry.transactionFirstOffset,
+    }))
   }
 
   /** May a leader append this batch of a client or coordinator? Changes nothing. The batch must have a producer id. */

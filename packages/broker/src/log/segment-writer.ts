@@ -1,0 +1,244 @@
+import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
+import type { AppendedBytes } from '../core/log/appended-bytes.ts'
+import type { ProducerState } from '../core/log/producer-state.ts'
+import { mustRoll } from '../core/log/segment-rules.ts'
+import type { TopicSettings } from '../settings/topic-settings.ts'
+import type { LogContext } from './log-context.ts'
+import { PendingWrites } from './pending-writes.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import { Segment } from './segment.ts'
+import type { Segments } from './segments.ts'
+import { isStorageFailure } from './storage-failure.ts'
+
+export interface SegmentWriterOptions {
+  /** The entry of log.dirs. */
+  readonly directory: string
+  readonly folder: { readonly path: string }
+  readonly settings: TopicSettings
+  readonly segments: Segments
+  readonly producers: ProducerState
+  readonly snapshots: ProducerSnapshots
+  readonly endOffset: number
+  readonly recoveryPoint: number
+  /** A flush behind the loop's back failed. */
+  readonly onFailure: (error: Error) => void
+}
+
+/**
+ * The writing end of a log: gathers appends, starts new segments, flushes, and knows how far the log is written (`endOffset`) and how far it
+ * is on the disk (`recoveryPoint ≤ endOffset ≤ nextOffset`). Methods throw what the file system throws; the log decides what that means.
+ */
+export class SegmentWriter {
+  settings: TopicSettings
+  /** Where the next append goes. */
+  nextOffset: number
+  /** Exclusive; everything below is in the files. */
+  endOffset: number
+  /** Everything below survives a power cut. */
+  recoveryPoint: number
+  readonly #context: LogContext
+  readonly #options: SegmentWriterOptions
+  readonly #segments: Segments
+  readonly #writes: PendingWrites
+  #lastFlushMs: number
+  #hasNewFiles = false
+  #isClosed = false
+
+  constructor(context: LogContext, options: SegmentWriterOptions) {
+    this.#context = context
+    this.#options = options
+    this.#segments = options.segments
+    this.settings = options.settings
+    this.nextOffset = options.endOffset
+    this.endOffset = options.endOffset
+    this.recoveryPoint = options.recoveryPoint
+    this.#writes = new PendingWrites(context.bufferPool)
+    this.#lastFlushMs = this.nowMs()
+  }
+
+  /** Starts a new segment at `firstOffset` if what comes next must not go into the active one. */
+  makeRoom(firstOffset: number, appended: AppendedBytes, nowMs: number): void {
+    const segment = this.#segments.active
+    const { size } = segment
+    const isFull = mustRoll({
+      size,
+      baseOffset: segment.baseOffset,
+      firstTimestamp: size === 0 ? -1 : segment.firstTimestamp(),
+      createdMs: segment.createdMs,
+      isIndexFull: segment.isIndexFull(this.settings.segmentIndexBytes),
+      jitterMs: segment.jitterMs,
+      appendSize: appended.size,
+      appendLastOffset: appended.lastOffset,
+      appendMaxTimestamp: appended.maxTimestamp,
+      nowMs,
+      settings: this.settings,
+    })
+    if (isFull) this.roll(firstOffset, nowMs)
+  }
+
+  /** Adds batches, and the aborted transactions that end in them. They are in the files after the next `write`. */
+  append(bytes: Buffer, appended: AppendedBytes, aborted: readonly TransactionIndexEntry[]): void {
+    const segment = this.#segments.active
+    segment.onAppended(appended, this.settings.indexIntervalBytes)
+    this.#writes.add(segment, bytes)
+    for (const transaction of aborted) segment.transactions.append(transaction)
+    this.nextOffset = appended.lastOffset + 1
+  }
+
+  /** Writes what is gathered, and flushes it where flush.messages asks for that. */
+  write(): void {
+    const { active } = this.#segments
+    this.#writes.write(active)
+    active.transactions.save()
+    if (this.nextOffset - this.recoveryPoint >= this.settings.flushMessages) this.flush()
+    this.endOffset = this.nextOffset
+  }
+
+  /** Bytes written since the last call. */
+  takeWritten(): number {
+    return this.#writes.takeWritten()
+  }
+
+  /** Closes the active segment and starts one at `baseOffset`; a snapshot keeps the producer state of that moment. */
+  roll(baseOffset: number, nowMs: number): void {
+    const { producers, snapshots } = this.#options
+    const old = this.#segments.active
+    this.#writes.write(old)
+    old.transactions.save()
+    old.deactivate()
+    if (this.settings.preallocate) old.trimLog()
+    this.addSegment(baseOffset, nowMs)
+    producers.endOffset = baseOffset
+    const hasSnapshot = snapshots.write(baseOffset, producers.snapshot())
+    void this.flushRolled(old, hasSnapshot ? baseOffset : -1)
+  }
+
+  /** Takes out the oldest segments; when those are all, an empty one follows. The base offset of the first that stays. */
+  deleteOldest(count: number, nowMs: number): number {
+    if (count === this.#segments.count) this.roll(this.nextOffset, nowMs)
+    const removed = this.#segments.removeFirst(count)
+    for (const segment of removed) segment.discard(this.settings.fileDeleteDelayMs)
+    const first = this.#segments.first.baseOffset
+    this.#options.snapshots.remove(offset => offset < first && removed.some(({ baseOffset }) => baseOffset === offset))
+    return first
+  }
+
+  /** Cuts the log to end at `offset`, at or above its first segment's base. Nothing may be gathered. */
+  truncateTo(offset: number, nowMs: number): void {
+    for (const segment of this.#segments.removeAbove(offset)) segment.discard(0)
+    this.#segments.active.truncateTo(offset, nowMs)
+    this.endAt(offset)
+  }
+
+  /** Drops all segments; an empty one begins at `offset`. Nothing may be gathered. */
+  startAt(offset: number, nowMs: number): void {
+    for (const segment of this.#segments.removeAll()) segment.discard(0)
+    this.addSegment(offset, nowMs)
+    this.endAt(offset)
+  }
+
+  /** Everything written so far, and what this turn appended before it was written, survives a power cut when it returns. */
+  flush(): void {
+    this.syncNewFiles()
+    for (const segment of this.#segments.all) {
+      if (!segment.isDirty) continue
+      segment.log.use().datasync()
+      segment.isDirty = false
+    }
+    this.recoveryPoint = this.nextOffset
+    this.#lastFlushMs = this.nowMs()
+  }
+
+  /** True when flush.ms has passed since the last flush and something was written since. */
+  isFlushDue(nowMs: number): boolean {
+    return this.recoveryPoint < this.endOffset && nowMs - this.#lastFlushMs >= this.settings.flushMs
+  }
+
+  /** As `flush`, for what is written, without holding up the loop. */
+  async flushAsync(): Promise<void> {
+    const { endOffset } = this
+    this.#lastFlushMs = this.nowMs()
+    this.syncNewFiles()
+    const dirty = this.#segments.all.filter(segment => segment.isDirty)
+    for (const segment of dirty) {
+      segment.isDirty = false
+      try {
+        await segment.log.pinned(file => file.datasyncAsync())
+      } catch (error) {
+        segment.isDirty = true
+        throw error
+      }
+    }
+    this.raiseRecoveryPoint(endOffset)
+  }
+
+  /** Index files become final and everything is flushed, as an orderly stop asks for. */
+  finish(): void {
+    const { producers, snapshots } = this.#options
+    producers.endOffset = this.endOffset
+    snapshots.write(this.endOffset, producers.snapshot())
+    this.#segments.active.saveIndexes(true)
+    if (this.settings.preallocate) this.#segments.active.trimLog()
+    this.flush()
+  }
+
+  /** Forgets what is gathered and closes the files. */
+  close(): void {
+    this.#isClosed = true
+    this.#writes.drop()
+    for (const segment of this.#segments.all) segment.close()
+  }
+
+  /** After a failed write: the file ends where the last whole write did. */
+  cutFailedWrite(): void {
+    this.#writes.drop()
+    this.#segments.active.trimLog()
+  }
+
+  private endAt(offset: number): void {
+    this.nextOffset = offset
+    this.endOffset = offset
+    this.recoveryPoint = Math.min(this.recoveryPoint, offset)
+  }
+
+  private addSegment(baseOffset: number, nowMs: number): void {
+    const { segmentBytes, segmentJitterMs, preallocate } = this.settings
+    const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
+    const preallocateBytes = preallocate ? segmentBytes : 0
+    const { folder } = this.#options
+    this.#segments.add(Segment.create(this.#context, { folder, baseOffset, nowMs, jitterMs, preallocateBytes }))
+    this.#hasNewFiles = true
+  }
+
+  /** A closed segment goes to the disk behind the loop's back; then the recovery point may pass it. */
+  private async flushRolled(segment: Segment, snapshotOffset: number): Promise<void> {
+    try {
+      this.syncNewFiles()
+      await segment.flushAll()
+      if (snapshotOffset >= 0) await this.#options.snapshots.flush(snapshotOffset)
+      this.raiseRecoveryPoint(this.endOffset)
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error
+      if (!this.#isClosed) this.#options.onFailure(error)
+    }
+  }
+
+  private syncNewFiles(): void {
+    if (!this.#hasNewFiles) return
+    this.#hasNewFiles = false
+    const { files } = this.#context.world
+    files.syncDirectory(this.#options.folder.path)
+    files.syncDirectory(this.#options.directory)
+  }
+
+  /** To `endOffset`, or to where the first segment with unsynced bytes begins. */
+  private raiseRecoveryPoint(endOffset: number): void {
+    const firstDirty = this.#segments.all.find(segment => segment.isDirty)
+    const safe = Math.min(endOffset, firstDirty?.baseOffset ?? endOffset, this.endOffset)
+    this.recoveryPoint = Math.max(this.recoveryPoint, safe)
+  }
+
+  private nowMs(): number {
+    return this.#context.world.clock.wallMs()
+  }
+}
