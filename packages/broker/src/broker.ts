@@ -13,6 +13,8 @@ import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
+import { FinalizedFeatures } from './metadata/finalized-features.ts'
+import { logDirEventPrefix, logDirEventZnode } from './metadata/znodes.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
 import { clusterId } from './metadata/cluster-id.ts'
 import { ConfigChanges } from './metadata/config-changes.ts'
@@ -103,7 +105,10 @@ export class Broker {
 
     const directories = logDirectoryPaths(own).map(path => resolve(path))
     for (const directory of directories) world.files.makeDirectory(directory)
-    const folders = checkDataFolders(world.files, directories, { clusterId: cluster, configuredBrokerId: own.get('broker.id') })
+    const folders = checkDataFolders(world.files, directories, {
+      clusterId: cluster,
+      configuredBrokerId: own.get('broker.id'),
+    })
     const brokerId = await resolveBrokerId(coordination, {
       configured: own.get('broker.id'),
       stored: folders.brokerId,
@@ -116,7 +121,12 @@ export class Broker {
     const topicConfigs = new TopicConfigs({ store, broker: settings, logger })
     settings.onChange(() => topicConfigs.brokerSettingsChanged())
     const configChanges = new ConfigChanges({
-      coordination, store, brokerId, clock: world.clock, timers: world.timers, logger,
+      coordination,
+      store,
+      brokerId,
+      clock: world.clock,
+      timers: world.timers,
+      logger,
       receiver: {
         brokerChanged: values => settings.applyPerBroker(values),
         clusterDefaultChanged: values => settings.applyClusterDefault(values),
@@ -127,7 +137,10 @@ export class Broker {
     this.began('config changes', () => configChanges.stop())
 
     const logs = new LogDirectories({
-      world, logger, bufferPool, directories,
+      world,
+      logger,
+      bufferPool,
+      directories,
       settingsOf: topic => topicConfigs.settingsOf(topic),
       retentionCheckIntervalMs: settings.get('log.retention.check.interval.ms'),
       flushCheckIntervalMs: settings.get('log.flush.scheduler.interval.ms'),
@@ -145,50 +158,106 @@ export class Broker {
       for (const topic of topics) logs.reconfigure(topic)
     })
 
+    const features = new FinalizedFeatures({ coordination, logger })
+    await features.start()
+    this.began('features', () => features.stop())
     const metadata = new MetadataCache(world.timers)
     this.began('metadata', () => metadata.close())
     const registrar = new BrokerRegistrar({ coordination, clock: world.clock, timers: world.timers, logger, brokerId })
-    const partitions = new Partitions({ brokerId, logs, metadata, clock: world.clock, logger, brokerEpoch: () => registrar.brokerEpoch })
+    const partitions = new Partitions({
+      brokerId,
+      logs,
+      metadata,
+      clock: world.clock,
+      logger,
+      brokerEpoch: () => registrar.brokerEpoch,
+    })
     logs.attach({
       directoryFailed: (directory, error, isLast) => {
         logger.error('log directory failed', { directory, error: error.message })
         if (isLast) this.options.onFatal(error)
+        else this.tellControllerOfFailedDirectory(brokerId)
       },
     })
 
     const { interBrokerListener, controlPlaneListener } = parsed.listeners
     const controller = new Controller({
-      coordination, brokerId, logger,
-      clock: world.clock, timers: world.timers, random: world.random,
+      coordination,
+      brokerId,
+      logger,
+      clock: world.clock,
+      timers: world.timers,
+      random: world.random,
       connect: connectOverNetwork(world),
-      interBrokerListener, controlPlaneListener,
+      interBrokerListener,
+      controlPlaneListener,
       requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
       deleteTopics: settings.get('delete.topic.enable'),
       uncleanByDefault: () => settings.get('unclean.leader.election.enable'),
     })
+    settings.onChange(changed => {
+      if (changed.has('unclean.leader.election.enable') && settings.get('unclean.leader.election.enable'))
+        controller.onUncleanElectionEnabled(null)
+    })
+    topicConfigs.onChange(topic => {
+      if (topic !== null && topicConfigs.settingsOf(topic).uncleanLeaderElection)
+        controller.onUncleanElectionEnabled(topic)
+    })
     const controllerClient = new ControllerClient({
-      metadata, brokerId, logger, ports: world,
+      metadata,
+      brokerId,
+      logger,
+      ports: world,
       listener: controlPlaneListener ?? interBrokerListener,
       requestTimeoutMs: settings.get('request.timeout.ms'),
     })
     this.began('controller client', () => controllerClient.close())
-    const producerIds = new ProducerIdBlocks({ client: controllerClient, brokerId, brokerEpoch: () => registrar.brokerEpoch, timers: world.timers, logger })
+    const producerIds = new ProducerIdBlocks({
+      client: controllerClient,
+      brokerId,
+      brokerEpoch: () => registrar.brokerEpoch,
+      timers: world.timers,
+      logger,
+    })
     this.began('producer ids', () => producerIds.close())
     const topicCreation = new TopicCreation({ coordination, metadata, settings, random: world.random, logger })
     const services: Services = {
-      brokerId, clusterId: cluster, settings, metadata, partitions, logs, topicConfigs, configStore: store,
-      controller, producerIds, topicCreation,
+      brokerId,
+      clusterId: cluster,
+      settings,
+      metadata,
+      partitions,
+      logs,
+      topicConfigs,
+      configStore: store,
+      controller,
+      producerIds,
+      topicCreation,
       topicChanges: new TopicChanges({ coordination, metadata, random: world.random }),
-      fetchSessions: new FetchSessions({ slots: settings.get('max.incremental.fetch.session.cache.slots'), randomUint32: () => world.random.uint32() }),
+      fetchSessions: new FetchSessions({
+        slots: settings.get('max.incremental.fetch.session.cache.slots'),
+        randomUint32: () => world.random.uint32(),
+      }),
       deadlines: new Deadlines(world),
       topicAutoCreation: topicCreation,
       advertisedApis: advertisedApis(handlers),
-      finalizedFeaturesEpoch: () => 0,
+      finalizedFeaturesEpoch: () => features.epoch,
     }
-    const dispatcher = new Dispatcher<Services>({ handlers: handlerTable(handlers), services, logger, onInvariantViolation: this.options.onFatal })
+    const dispatcher = new Dispatcher<Services>({
+      handlers: handlerTable(handlers),
+      services,
+      logger,
+      onInvariantViolation: this.options.onFatal,
+    })
     const server = new RequestServer({
-      world, logger, dispatcher,
-      listeners: parsed.listeners.listeners.map(({ listener, host, port }) => ({ name: listener, host: host === '' ? '0.0.0.0' : host, port })),
+      world,
+      logger,
+      dispatcher,
+      listeners: parsed.listeners.listeners.map(({ listener, host, port }) => ({
+        name: listener,
+        host: host === '' ? '0.0.0.0' : host,
+        port,
+      })),
       interBrokerListener,
       limits: connectionLimits(settings),
       requestBytesMax: settings.get('socket.request.max.bytes'),
@@ -203,19 +272,35 @@ export class Broker {
     this.running = { brokerId, ports, metadata, logs }
 
     logs.start()
-    await registrar.register({ endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }), rack: own.get('broker.rack'), jmxPort: -1, features: new Map() })
+    await registrar.register({
+      endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }),
+      rack: own.get('broker.rack'),
+      jmxPort: -1,
+      features: new Map(),
+    })
     this.began('registration', () => registrar.stop())
     await controller.start()
     this.began('controller', () => controller.stop())
     server.startProcessing()
-    logger.info('broker started', { brokerId, clusterId: cluster, listeners: bound.map(({ name, host, port }) => `${name}://${host}:${port}`), startMs: Math.round(world.clock.monotonicMs() - startedMs) })
+    logger.info('broker started', {
+      brokerId,
+      clusterId: cluster,
+      listeners: bound.map(({ name, host, port }) => `${name}://${host}:${port}`),
+      startMs: Math.round(world.clock.monotonicMs() - startedMs),
+    })
   }
 
   /** Resolves when the metadata of this broker names `brokers` brokers and a controller; rejects after `timeoutMs`. */
   async knowsCluster(brokers: number, timeoutMs: number): Promise<void> {
     const metadata = this.running?.metadata
-    const knows = await metadata?.until(cache => cache.aliveBrokers.length >= brokers && cache.controllerId >= 0, timeoutMs)
-    if (knows !== true) throw new Error(`broker ${this.brokerId} knows ${metadata?.aliveBrokers.length ?? 0} of ${brokers} brokers after ${timeoutMs} ms`)
+    const knows = await metadata?.until(
+      cache => cache.aliveBrokers.length >= brokers && cache.controllerId >= 0,
+      timeoutMs,
+    )
+    if (knows !== true)
+      throw new Error(
+        `broker ${this.brokerId} knows ${metadata?.aliveBrokers.length ?? 0} of ${brokers} brokers after ${timeoutMs} ms`,
+      )
   }
 
   /** In an orderly way: answers what was accepted, flushes, checkpoints, leaves ZooKeeper. Idempotent. */
@@ -233,6 +318,15 @@ export class Broker {
     await this.stopParts('kill')
   }
 
+  /** Its replicas have to go elsewhere: the controller watches this folder (KIP-112). */
+  private tellControllerOfFailedDirectory(brokerId: number): void {
+    this.coordination
+      .create(logDirEventPrefix, logDirEventZnode.encode(brokerId), { mode: 'persistent-sequential' })
+      .catch((error: unknown) =>
+        this.logger.error('the controller was not told of a failed log directory', { error: String(error) }),
+      )
+  }
+
   private began(name: string, stop: () => Promise<void> | void): void {
     this.started.push({ name, stop })
   }
@@ -244,7 +338,11 @@ export class Broker {
       try {
         await stop()
       } catch (error) {
-        this.logger.error('a part did not stop', { part: name, why, error: error instanceof Error ? error.stack : String(error) })
+        this.logger.error('a part did not stop', {
+          part: name,
+          why,
+          error: error instanceof Error ? error.stack : String(error),
+        })
       }
     }
   }

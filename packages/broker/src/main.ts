@@ -68,7 +68,9 @@ function readSettings(file: string, overrides: Properties, embedded: string | nu
     return exitWith([`${file}: cannot be read (${(error as Error).message})`])
   }
   try {
-    return parseBrokerSettings(parseProperties(text), overrides, { coordination: embedded === null ? 'ensemble' : 'embedded' })
+    return parseBrokerSettings(parseProperties(text), overrides, {
+      coordination: embedded === null ? 'ensemble' : 'embedded',
+    })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     return exitWith([`${file}: ${error.message}`])
@@ -80,7 +82,12 @@ function exitWith(lines: readonly string[]): never {
   process.exit(1)
 }
 
-async function coordinationOf({ settings }: ParsedBrokerSettings, embedded: string | null, world: World, logger: Logger): Promise<Coordination> {
+async function coordinationOf(
+  { settings }: ParsedBrokerSettings,
+  embedded: string | null,
+  world: World,
+  logger: Logger,
+): Promise<Coordination> {
   const sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
   if (embedded !== null) return new EmbeddedTree({ world, logger, folder: embedded }).client({ sessionTimeoutMs })
   const { ensembleCoordination } = await import('@millrace/zookeeper/zookeeper/ensemble-coordination')
@@ -103,5 +110,15 @@ function pinoLogger(level: string): Logger {
     isDebug: to.isLevelEnabled('debug'),
     child: fields => wrap(to.child(fields)),
   })
-  return wrap(pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: label => ({ level: label }) } }, pino.destination({ fd: 1, sync: true })))
+  return wrap(
+    pino(
+      {
+        level,
+        base: null,
+        timestamp: pino.stdTimeFunctions.isoTime,
+        formatters: { level: label => ({ level: label }) },
+      },
+      pino.destination({ fd: 1, sync: true }),
+    ),
+  )
 }

@@ -89,6 +89,10 @@ async function awaitDeletion(
     outcome.errorCode !== ErrorCode.NONE || name === null || !metadata.hasTopic(name)
   if (timeoutMs > 0) {
     await metadata.until(() => deletions.every(isDone), timeoutMs)
+    const names = deletions.flatMap(({ name, outcome }) =>
+      outcome.errorCode === ErrorCode.NONE && name !== null ? name : [],
+    )
+    await controller.untilDeleted(names, Math.min(timeoutMs, tellBrokersMs))
     await controller.everyBrokerTold(Math.min(timeoutMs, tellBrokersMs))
   }
   return deletions.map(deletion => {

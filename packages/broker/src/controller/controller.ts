@@ -60,6 +60,8 @@ export interface ControllerView {
    * topic may ask any broker for it at once.
    */
   everyBrokerTold(timeoutMs: number): Promise<void>
+  /** Resolves when the deletion of these topics has ended, or after `timeoutMs`: then their names are free. */
+  untilDeleted(topics: readonly string[], timeoutMs: number): Promise<void>
   /** NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH or a block. `brokerEpoch` -1 is not checked. */
   allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer>
 }
@@ -75,6 +77,9 @@ interface Office {
 
 /** More than every watch of a large cluster firing at once. */
 const maxWaitingEvents = 200_000
+
+/** Between two looks at a deletion that somebody waits for. */
+const deletionCheckMs = 5
 
 /** After a failure of this controller: time for another broker to be elected, and no busy loop when there is none. */
 const pauseAfterFailureMs = 1_000
@@ -137,6 +142,15 @@ export class Controller implements ControllerView {
     const late = new Promise<void>(resolve => (timer = this.#options.timers.after(timeoutMs, resolve)))
     await Promise.race([channels.idle(), late])
     ;(timer as Timer | null)?.cancel()
+  }
+
+  async untilDeleted(topics: readonly string[], timeoutMs: number): Promise<void> {
+    const { clock, timers } = this.#options
+    const end = clock.monotonicMs() + timeoutMs
+    const isPending = (): boolean =>
+      this.isActive && topics.some(topic => this.#office?.state.topics.has(topic) ?? false)
+    while (isPending() && clock.monotonicMs() < end)
+      await new Promise<void>(resolve => timers.after(deletionCheckMs, resolve))
   }
 
   async allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer> {
