@@ -1,16 +1,24 @@
 /**
- * npm run bench -- NAME…: runs benchmarks; without a name it lists them. Each prints its ratios and leaves JSON in bench/results.
+ * npm run bench -- NAME… [OPTIONS]: runs benchmarks; without a name it lists them. Each prints its figures and leaves JSON
+ * in bench/results. Options are those of the benchmark; bench/README.md names them.
  */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 const folder = import.meta.dirname
+const suffix = '.bench.ts'
 const found = ['micro', 'macro'].flatMap(kind =>
-  readdirSync(join(folder, kind)).filter(name => name.endsWith('.bench.ts')).map(name => ({ name: `${kind}/${name.replace(/\.bench\.ts$/, '')}`, path: join(folder, kind, name) })),
+  readdirSync(join(folder, kind))
+    .filter(name => name.endsWith(suffix))
+    .map(name => ({ name: `${kind}/${name.slice(0, -suffix.length)}`, path: join(folder, kind, name) })),
 )
-const names = process.argv.slice(2).filter(word => !word.startsWith('-'))
-if (names.length === 0) console.log(`Usage: npm run bench -- NAME…\n\n${found.map(({ name }) => `  ${name}`).join('\n')}`)
+const words = process.argv.slice(2)
+const firstOption = words.findIndex(word => word.startsWith('-'))
+const names = firstOption < 0 ? words : words.slice(0, firstOption)
+if (names.length === 0) {
+  console.log(`Usage: npm run bench -- NAME… [OPTIONS]\n\n${found.map(({ name }) => `  ${name}`).join('\n')}`)
+}
 for (const wanted of names) {
   const matches = found.filter(({ name }) => name === wanted || name.endsWith(`/${wanted}`))
   if (matches.length === 0) {

@@ -59,11 +59,11 @@ async function bundleBroker(): Promise<void> {
 /** Built-in modules that take milliseconds to load and that a start may not need: loaded when first used. */
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(node:)?(crypto|zlib|worker_threads|assert|child_process|dns)$/ }, ({ path, namespace }) =>
+  setup(hooks) {
+    hooks.onResolve({ filter: /^(node:)?(crypto|zlib|worker_threads|assert|child_process|dns)$/ }, ({ path, namespace }) =>
       namespace === 'lazy-builtin' ? { path, external: true } : { path: path.replace(/^node:/, ''), namespace: 'lazy-builtin' },
     )
-    onLoad({ filter: /.*/, namespace: 'lazy-builtin' }, ({ path }) => {
+    hooks.onLoad({ filter: /.*/, namespace: 'lazy-builtin' }, ({ path }) => {
       const names = Object.keys(createRequire(import.meta.url)(path) as object).filter(name => /^[A-Za-z_$][\w$]*$/.test(name))
       const getters = names.map(name => `get ${name}() { return load().${name} }`)
       const load = `let loaded; const load = () => loaded ??= require('node:${path}');`
