@@ -45,6 +45,8 @@ export interface BrokerOptions {
   readonly hostName: string
   /** The broker cannot go on: a broken invariant, or no log directory left. */
   readonly onFatal: (error: Error) => void
+  /** Replicas that a partition may have: 1 unless given, until replication is complete. */
+  readonly replicasMax?: number
 }
 
 /** How long requests that were accepted may take to be answered when the broker stops. */
@@ -93,7 +95,7 @@ export class Broker {
   }
 
   private async startParts(): Promise<void> {
-    const { parsed, bufferPool, hostName } = this.options
+    const { parsed, bufferPool, hostName, replicasMax } = this.options
     const { world, coordination, logger } = this
     const startedMs = world.clock.monotonicMs()
     const own = parsed.settings
@@ -220,7 +222,7 @@ export class Broker {
       logger,
     })
     this.began('producer ids', () => producerIds.close())
-    const topicCreation = new TopicCreation({ coordination, metadata, settings, random: world.random, logger })
+    const topicCreation = new TopicCreation({ coordination, metadata, settings, random: world.random, logger, replicasMax })
     const services: Services = {
       brokerId,
       clusterId: cluster,
@@ -233,7 +235,7 @@ export class Broker {
       controller,
       producerIds,
       topicCreation,
-      topicChanges: new TopicChanges({ coordination, metadata, random: world.random }),
+      topicChanges: new TopicChanges({ coordination, metadata, random: world.random, replicasMax }),
       fetchSessions: new FetchSessions({
         slots: settings.get('max.incremental.fetch.session.cache.slots'),
         randomUint32: () => world.random.uint32(),

@@ -21,6 +21,8 @@ export interface TopicChangesOptions {
   readonly metadata: Pick<MetadataCache, 'aliveBrokers'>
   readonly random: Random
   readonly acl?: readonly Acl[]
+  /** Replicas that a partition may have; 1 unless given. */
+  readonly replicasMax?: number
 }
 
 /** More partitions, and deletion: what is checked and written. The controller notices the znodes and does the rest. */
@@ -86,7 +88,7 @@ export class TopicChanges {
         : this.#given(assignments, { existing, additional: count - existing })
     const problem = assignmentProblem(added, { firstPartition: existing, replicationFactor: first.length })
     if (problem !== null) throw new TopicRefused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, problem)
-    checkReplicationFactor(added)
+    checkReplicationFactor(added, this.#options.replicasMax)
     return added
   }
 

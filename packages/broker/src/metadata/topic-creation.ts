@@ -19,8 +19,8 @@ import { randomUuid } from './uuid.ts'
 import { configZnode, topicsZnode, topicZnode } from './znodes.ts'
 
 /**
- * Copying between replicas is not built yet: it comes with the replication issue, which removes this line and the check
- * of it. Everything else here handles any number of replicas.
+ * Copying between replicas is being built (the replication issue removes this line and the check of it). Until then only who
+ * sets `replicasMax` gets more.
  */
 const mostReplicas = 1
 
@@ -71,6 +71,8 @@ export interface TopicCreationOptions {
   readonly random: Random
   readonly logger: Logger
   readonly acl?: readonly Acl[]
+  /** Replicas that a partition may have; 1 unless given. */
+  readonly replicasMax?: number
 }
 
 /**
@@ -102,7 +104,7 @@ export class TopicCreation {
     await this.#checkName(name)
     const problem = assignmentProblem(assignment)
     if (problem !== null) throw new TopicRefused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, sentence(problem))
-    checkReplicationFactor(assignment)
+    checkReplicationFactor(assignment, this.#options.replicasMax)
     checkConfigs(configs)
     return { name, assignment, configs }
   }
@@ -266,9 +268,12 @@ export function placed(
 }
 
 /** Throws TopicRefused while copying between replicas is not built. */
-export function checkReplicationFactor(assignment: ReadonlyMap<number, readonly number[]>): void {
+export function checkReplicationFactor(
+  assignment: ReadonlyMap<number, readonly number[]>,
+  replicasMax: number = mostReplicas,
+): void {
   const largest = Math.max(...[...assignment.values()].map(replicas => replicas.length))
-  if (largest <= mostReplicas) return
+  if (largest <= replicasMax) return
   throw new TopicRefused(
     ErrorCode.INVALID_REPLICATION_FACTOR,
     `Replication factor: ${largest} is not possible yet: copying between replicas is not built in this version of Millrace. Use 1.`,
