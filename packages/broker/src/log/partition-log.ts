@@ -9,7 +9,7 @@ import {
   setPartitionLeaderEpoch,
 } from '@millrace/protocol/records/record-batch'
 import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
-import { partitionMetadataName } from '@millrace/protocol/storage/file-names'
+import { leaderEpochCheckpointName, partitionMetadataName } from '@millrace/protocol/storage/file-names'
 import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOrigin, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
@@ -35,6 +35,7 @@ import { DirectoryOffline, OffsetOutOfRange, TopicIdMismatch, UnexpectedAppendOf
 import { isStorageFailure } from './storage-failure.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { noteProducer, rebuildProducerState } from './producer-recovery.ts'
+import { replaceUnsynced } from './replace-file.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import type { Segments } from './segments.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './timestamp-lookup.ts'
@@ -169,9 +170,11 @@ export class PartitionLog implements Committable {
   assignTopicId(topicId: string): void {
     if (this.#topicId === topicId) return
     if (this.#topicId !== null) throw new TopicIdMismatch(this.path, this.#topicId, topicId)
+    const { files } = this.#context.world
     this.guarded(() =>
-      this.#context.world.files.replaceFile(`${this.path}/${partitionMetadataName}`, encodePartitionMetadata(topicId)),
+      replaceUnsynced(files, `${this.path}/${partitionMetadataName}`, encodePartitionMetadata(topicId)),
     )
+    this.#writer.onReplaced(partitionMetadataName)
     this.#topicId = topicId
   }
 
@@ -508,6 +511,7 @@ export class PartitionLog implements Committable {
 
   private saveLeaderEpochs(): void {
     this.guarded(() => writeLeaderEpochs(this.#context.world.files, this.path, this.leaderEpochs))
+    this.#writer.onReplaced(leaderEpochCheckpointName)
   }
 
   private nowMs(): number {

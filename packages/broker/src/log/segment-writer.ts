@@ -42,6 +42,8 @@ export class SegmentWriter {
   readonly #writes: PendingWrites
   #lastFlushMs: number
   #hasNewFiles = false
+  /** Small files that were replaced and not synced: their names. */
+  readonly #unsynced = new Set<string>()
   #isClosed = false
 
   constructor(context: LogContext, options: SegmentWriterOptions) {
@@ -149,6 +151,12 @@ export class SegmentWriter {
     this.#lastFlushMs = this.nowMs()
   }
 
+  /** A small file beside the segments was replaced: the next flush covers it. */
+  onReplaced(name: string): void {
+    this.#unsynced.add(name)
+    this.#hasNewFiles = true
+  }
+
   /** True when flush.ms has passed since the last flush and something was written since. */
   isFlushDue(nowMs: number): boolean {
     return this.recoveryPoint < this.endOffset && nowMs - this.#lastFlushMs >= this.settings.flushMs
@@ -227,6 +235,15 @@ export class SegmentWriter {
     if (!this.#hasNewFiles) return
     this.#hasNewFiles = false
     const { files } = this.#context.world
+    for (const name of this.#unsynced) {
+      const file = files.open(`${this.#options.folder.path}/${name}`, 'read-write')
+      try {
+        file.datasync()
+      } finally {
+        file.close()
+      }
+    }
+    this.#unsynced.clear()
     files.syncDirectory(this.#options.folder.path)
     files.syncDirectory(this.#options.directory)
   }
