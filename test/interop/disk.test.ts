@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
-import { readdirSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeWith } from '../oracles/describe-with.ts'
 import { kafkaTool, KafkaTool, startKafka } from '../oracles/kafka.ts'
 import { oraclePath } from '../oracles/oracles.ts'
-import { runProcess } from '../oracles/processes.ts'
+import { eventually, runProcess } from '../oracles/processes.ts'
 import { startMillrace, type MillraceCluster } from './clusters.ts'
 
 jest.setTimeout(180_000)
@@ -16,6 +16,9 @@ describeWith(['kafka', 'kcat'], 'disk format, read by Kafka 3.9', () => {
   const kcat = async (bootstrap: string, args: readonly string[], input?: string): Promise<string> =>
     (await runProcess({ name: 'kcat', command: oraclePath('kcat'), args: ['-b', bootstrap, ...args], ...(input === undefined ? {} : { input }) })).stdout.toString()
   const consume = (bootstrap: string, topic: string): Promise<string> => kcat(bootstrap, ['-C', '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q'])
+  /** A broker listens before its controller has told it what it leads. */
+  const serves = (topic: string): Promise<void> =>
+    eventually(async () => (await runProcess({ name: 'kcat', command: oraclePath('kcat'), args: ['-b', cluster.bootstrap, '-C', '-t', topic, '-p', '0', '-o', 'beginning', '-c', '1', '-q'], allowFailure: true })).code === 0, 30_000)
   const create = (topic: string, config: readonly string[]): Promise<unknown> =>
     kafkaTool(KafkaTool.topics, ['--bootstrap-server', cluster.bootstrap, '--create', '--topic', topic, '--partitions', '1', ...config.flatMap(entry => ['--config', entry])])
 
@@ -37,24 +40,21 @@ describeWith(['kafka', 'kcat'], 'disk format, read by Kafka 3.9', () => {
     const logDir = cluster.logDirs[0]!
     const topics = readdirSync(logDir).filter(name => name.startsWith('disk-'))
     expect(topics.length).toBe(7)
-    let segments = 0
-    for (const topic of topics) {
-      const files = readdirSync(join(logDir, topic))
-      const logs = files.filter(name => name.endsWith('.log')).map(name => join(logDir, topic, name))
-      segments += logs.length
-      const dumped = await kafkaTool(KafkaTool.dumpLog, ['--deep-iteration', '--files', logs.join(',')])
-      expect(dumped.stdout.toString().split('\n').filter(line => complaints.test(line))).toEqual([])
-      expect(dumped.stdout.toString().match(/\| offset: /g)?.length).toBe(topic.startsWith('disk-append') || topic.startsWith('disk-recomp') ? 500 : 20_000)
-      const indexes = files.filter(name => /\.(index|timeindex)$/.test(name)).map(name => join(logDir, topic, name))
-      const checked = await kafkaTool(KafkaTool.dumpLog, ['--index-sanity-check', '--files', indexes.filter(name => name.endsWith('.index')).join(',')])
-      expect(checked.stdout.toString().split('\n').filter(line => /failed|invalid|Found/.test(line))).toEqual([])
-      const verified = await kafkaTool(KafkaTool.dumpLog, ['--verify-index-only', '--files', indexes.join(',')])
-      expect(verified.stdout.toString().split('\n').filter(line => complaints.test(line))).toEqual([])
-      const snapshots = files.filter(name => name.endsWith('.snapshot')).map(name => join(logDir, topic, name))
-      const states = await kafkaTool(KafkaTool.dumpLog, ['--files', snapshots.join(',')])
-      expect(states.stdout.toString().split('\n').filter(line => complaints.test(line))).toEqual([])
-    }
-    expect(segments).toBeGreaterThan(30)
+    const files = topics.flatMap(topic => readdirSync(join(logDir, topic)).map(name => join(logDir, topic, name)))
+    const ending = (pattern: RegExp): string => files.filter(name => pattern.test(name)).join(',')
+    expect(ending(/\.log$/).split(',').length).toBeGreaterThanOrEqual(20)
+    const dump = async (...args: readonly string[]): Promise<string[]> => (await kafkaTool(KafkaTool.dumpLog, args)).stdout.toString().split('\n')
+    const [batches, sane, verified, states] = await Promise.all([
+      dump('--deep-iteration', '--files', ending(/\.log$/)),
+      dump('--index-sanity-check', '--files', ending(/\.index$/)),
+      dump('--verify-index-only', '--files', ending(/\.(index|timeindex)$/)),
+      dump('--files', ending(/\.snapshot$/)),
+    ])
+    for (const lines of [batches, sane, verified, states]) expect(lines.filter(line => complaints.test(line))).toEqual([])
+    expect(batches.filter(line => line.startsWith('| offset: ')).length).toBe(5 * 20_000 + 2 * 500)
+    // Of an index without entries the tool says nothing.
+    const filled = ending(/\.index$/).split(',').filter(path => statSync(path).size > 0)
+    expect(sane.filter(line => line.endsWith('passed sanity check.')).length).toBe(filled.length)
   }
 
   test("Kafka's dump tool reads our segments, indexes and snapshots without complaint", async () => {
@@ -66,6 +66,7 @@ describeWith(['kafka', 'kcat'], 'disk format, read by Kafka 3.9', () => {
     await cluster.processes[0]!.stop()
     const kafka = await startKafka({ zookeeper: cluster.zookeeper!, brokerId: 1, logDirs: cluster.logDirs[0]!, port: cluster.ports[0]! })
     try {
+      await serves('disk-none')
       for (const codec of codecs) expect(await consume(cluster.bootstrap, `disk-${codec}`)).toBe(`${lines.join('\n')}\n`)
       for (const topic of ['disk-append-time', 'disk-recompressed']) expect(await consume(cluster.bootstrap, topic)).toBe(`${lines.slice(0, 500).join('\n')}\n`)
       await kcat(cluster.bootstrap, ['-P', '-t', 'disk-none'], 'from kafka\n')
@@ -86,6 +87,7 @@ describeWith(['kafka', 'kcat'], 'disk format, read by Kafka 3.9', () => {
     await new Promise(resolve => setTimeout(resolve, 7000)) // the session of the killed broker
     const kafka = await startKafka({ zookeeper: cluster.zookeeper!, brokerId: 1, logDirs: cluster.logDirs[0]!, port: cluster.ports[0]! })
     try {
+      await serves('disk-lz4')
       expect(await consume(cluster.bootstrap, 'disk-lz4')).toBe(before)
     } finally {
       await kafka.stop()

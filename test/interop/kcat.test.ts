@@ -51,7 +51,7 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         const lines = linesOf(stdout)
         expect(lines.length).toBeGreaterThan(1000)
         expect(lines.findIndex((line, i) => i > 0 && line <= lines[i - 1]!)).toBe(-1)
-        all.push(...lines)
+        for (const line of lines) all.push(line)
         expect(storedBatches(cluster.logDirs, topic, partition).filter(batch => batch.codec !== id && (batch.codec !== 0 || batch.size > 200))).toEqual([])
       }
       all.sort()
