@@ -25,15 +25,28 @@ function compile(name: string): void {
     JSON.stringify({
       extends: from(join(root, 'tsconfig.json')),
       compilerOptions: {
-        noEmit: false, incremental: false, tsBuildInfoFile: null, customConditions: [], allowImportingTsExtensions: false, rewriteRelativeImportExtensions: true,
-        declaration: true, sourceMap: true, inlineSources: true, rootDir: from(join(folder, 'src')), outDir: from(join(folder, 'dist')),
+        noEmit: false,
+        incremental: false,
+        tsBuildInfoFile: null,
+        customConditions: [],
+        allowImportingTsExtensions: false,
+        rewriteRelativeImportExtensions: true,
+        declaration: true,
+        sourceMap: true,
+        inlineSources: true,
+        rootDir: from(join(folder, 'src')),
+        outDir: from(join(folder, 'dist')),
         typeRoots: [from(join(root, 'node_modules', '@types'))],
       },
       include: [from(join(folder, 'src', '**', '*.ts'))],
       exclude: ['test', 'bench', 'fuzz', 'contract'].map(kind => from(join(folder, 'src', '**', `*.${kind}.ts`))),
     }),
   )
-  const { status } = spawnSync(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', config], { cwd: root, stdio: 'inherit' })
+  const { status } = spawnSync(
+    process.execPath,
+    [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', config],
+    { cwd: root, stdio: 'inherit' },
+  )
   if (status !== 0) throw new Error(`tsc failed for packages/${name}`)
 }
 
@@ -48,8 +61,17 @@ async function bundleBroker(): Promise<void> {
   await build({
     entryPoints: [join(folder, 'src', 'main.ts')],
     outfile: join(output, 'millrace-broker.cjs'),
-    bundle: true, platform: 'node', format: 'cjs', target: 'node22', minifySyntax: true, minifyWhitespace: true, legalComments: 'none', sourcemap: 'linked',
-    conditions: ['@millrace/source'], logLevel: 'warning', plugins: [lazyBuiltins],
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    target: 'node22',
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    sourcemap: 'linked',
+    conditions: ['@millrace/source'],
+    logLevel: 'warning',
+    plugins: [lazyBuiltins],
     define: { 'import.meta.url': '__fileUrl' },
     banner: { js: `const __fileUrl = require('node:url').pathToFileURL(__filename).href;` },
   })
@@ -60,15 +82,24 @@ async function bundleBroker(): Promise<void> {
 const lazyBuiltins: Plugin = {
   name: 'lazy-builtins',
   setup(hooks) {
-    hooks.onResolve({ filter: /^(node:)?(crypto|zlib|worker_threads|assert|child_process|dns)$/ }, ({ path, namespace }) =>
-      namespace === 'lazy-builtin' ? { path, external: true } : { path: path.replace(/^node:/, ''), namespace: 'lazy-builtin' },
+    hooks.onResolve(
+      { filter: /^(node:)?(crypto|zlib|worker_threads|assert|child_process|dns)$/ },
+      ({ path, namespace }) =>
+        namespace === 'lazy-builtin'
+          ? { path, external: true }
+          : { path: path.replace(/^node:/, ''), namespace: 'lazy-builtin' },
     )
     hooks.onLoad({ filter: /.*/, namespace: 'lazy-builtin' }, ({ path }) => {
-      const names = Object.keys(createRequire(import.meta.url)(path) as object).filter(name => /^[A-Za-z_$][\w$]*$/.test(name))
+      const names = Object.keys(createRequire(import.meta.url)(path) as object).filter(name =>
+        /^[A-Za-z_$][\w$]*$/.test(name),
+      )
       const getters = names.map(name => `get ${name}() { return load().${name} }`)
       const load = `let loaded; const load = () => loaded ??= require('node:${path}');`
       // assert is a function with functions on it; whoever calls it loads it.
-      const target = path === 'assert' ? 'Object.defineProperties((...given) => load()(...given), Object.getOwnPropertyDescriptors(lazy))' : 'lazy'
+      const target =
+        path === 'assert'
+          ? 'Object.defineProperties((...given) => load()(...given), Object.getOwnPropertyDescriptors(lazy))'
+          : 'lazy'
       return { contents: `${load} const lazy = { ${getters.join(', ')} }; module.exports = ${target}`, loader: 'js' }
     })
   },
@@ -82,6 +113,16 @@ void require('./millrace-broker.cjs').main(process.argv.slice(2))
 
 const startedMs = Date.now()
 const chosen = only.length === 0 ? packages : packages.filter(name => only.includes(name))
-if (!only.includes('bundle')) for (const name of chosen) { console.log(`building packages/${name}`); compile(name) }
-if ((only.length === 0 || only.includes('bundle') || only.includes('broker')) && existsSync(join(root, 'packages', 'broker', 'src', 'main.ts'))) { console.log('bundling the broker'); await bundleBroker() }
+if (!only.includes('bundle'))
+  for (const name of chosen) {
+    console.log(`building packages/${name}`)
+    compile(name)
+  }
+if (
+  (only.length === 0 || only.includes('bundle') || only.includes('broker')) &&
+  existsSync(join(root, 'packages', 'broker', 'src', 'main.ts'))
+) {
+  console.log('bundling the broker')
+  await bundleBroker()
+}
 console.log(`built in ${((Date.now() - startedMs) / 1000).toFixed(1)} s`)

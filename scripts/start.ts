@@ -12,18 +12,34 @@ const options = await yargs(process.argv.slice(2))
   .usage('$0 [options]\n\nRuns a Millrace cluster on 127.0.0.1 until Ctrl-C.')
   .option('brokers', { type: 'number', default: 3, describe: 'how many; ids from 1' })
   .option('port', { type: 'number', default: 9092, describe: 'of the first broker; the others follow' })
-  .option('data', { type: 'string', default: join(root, 'data'), defaultDescription: './data', describe: 'folder of logs and coordination, kept between runs' })
-  .option('zookeeper', { type: 'string', describe: 'HOST:PORT/CHROOT of an ensemble, instead of the tree in this process' })
+  .option('data', {
+    type: 'string',
+    default: join(root, 'data'),
+    defaultDescription: './data',
+    describe: 'folder of logs and coordination, kept between runs',
+  })
+  .option('zookeeper', {
+    type: 'string',
+    describe: 'HOST:PORT/CHROOT of an ensemble, instead of the tree in this process',
+  })
   .option('fresh', { type: 'boolean', default: false, describe: 'removes the data folder first' })
-  .option('override', { type: 'string', array: true, nargs: 1, default: [] as string[], describe: 'a property of every broker: key=value' })
+  .option('override', {
+    type: 'string',
+    array: true,
+    nargs: 1,
+    default: [] as string[],
+    describe: 'a property of every broker: key=value',
+  })
   .example('$0 --brokers 1', 'one broker on 127.0.0.1:9092')
   .example('$0 --fresh --override log.segment.bytes=1048576', 'an empty cluster with small segments')
   .strict()
   .help()
   .version(false)
   .check(({ brokers, port }) => {
-    if (!Number.isInteger(brokers) || brokers < 1 || brokers > 100) throw new Error(`--brokers ${brokers}: expected a whole number from 1 to 100`)
-    if (!Number.isInteger(port) || port < 1 || port + brokers > 65_536) throw new Error(`--port ${port}: expected a port with room for ${brokers} brokers`)
+    if (!Number.isInteger(brokers) || brokers < 1 || brokers > 100)
+      throw new Error(`--brokers ${brokers}: expected a whole number from 1 to 100`)
+    if (!Number.isInteger(port) || port < 1 || port + brokers > 65_536)
+      throw new Error(`--port ${port}: expected a port with room for ${brokers} brokers`)
     return true
   })
   .parseAsync()
@@ -40,7 +56,14 @@ const properties = Object.fromEntries(
 
 let cluster: Cluster
 try {
-  cluster = await startCluster({ brokers: options.brokers, port: options.port, folder, properties, logger: plainLogger({}), ...(options.zookeeper === undefined ? {} : { zookeeper: options.zookeeper }) })
+  cluster = await startCluster({
+    brokers: options.brokers,
+    port: options.port,
+    folder,
+    properties,
+    logger: plainLogger({}),
+    ...(options.zookeeper === undefined ? {} : { zookeeper: options.zookeeper }),
+  })
 } catch (error) {
   stop(advice(error as Error & { code?: string }))
 }
@@ -58,7 +81,10 @@ const shutDown = (): void => {
   if (stopping) return
   stopping = true
   console.log('stopping…')
-  cluster.close().then(() => process.exit(0), (error: unknown) => stop(`stopping failed: ${String(error)}`))
+  cluster.close().then(
+    () => process.exit(0),
+    (error: unknown) => stop(`stopping failed: ${String(error)}`),
+  )
 }
 process.on('SIGINT', shutDown)
 process.on('SIGTERM', shutDown)
@@ -67,17 +93,33 @@ function stop(message: string): never {
   console.error(message)
   process.exit(1)
 }
-function advice(error: Error & { code?: string }): string {
-  if (error.code === 'EADDRINUSE') return `${error.message}\nAnother program listens there. Stop it, or choose other ports: npm start -- --port 19092`
-  if (error.name === 'FileLocked') return `${error.message}\nAnother cluster runs on ${folder}. Stop it, or choose another folder: npm start -- --data DIR`
-  if (error.code === 'EACCES') return `${error.message}\nThe folder ${folder} or the port cannot be used by this user. Choose others with --data and --port.`
-  return `The cluster did not start: ${error.message}\n${error.name === 'Error' ? error.stack : ''}`
+/** The system's code of the failure, however deep it lies. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : codeOf(error.cause)
+}
+function advice(error: Error): string {
+  const code = codeOf(error)
+  if (code === 'EADDRINUSE') {
+    return `${error.message}\nAnother program listens there. Stop it, or choose other ports: npm start -- --port 19092`
+  }
+  if (error.name === 'FileLocked') {
+    return `${error.message}\nAnother cluster runs on ${folder}. Stop it, or choose another folder: npm start -- --data DIR`
+  }
+  if (code !== undefined && ['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR'].includes(code)) {
+    return `${error.message}\nThis user cannot use the folder ${folder}, or the port. Choose others with --data and --port.`
+  }
+  // Errors with a name of their own say what to do; of others the stack helps whoever gets the report.
+  return `The cluster did not start: ${error.message}${error.name === 'Error' ? `\n${error.stack}` : ''}`
 }
 /** People read this: warnings and errors only, in plain lines. */
 function plainLogger(fixed: LogFields): Logger {
   const say = (level: string, message: string, fields: LogFields = {}): void => {
     const all = Object.entries({ ...fixed, ...fields }).filter(([, value]) => value !== undefined)
-    console.error(`${level}: ${message}${all.map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('')}`)
+    console.error(
+      `${level}: ${message}${all.map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('')}`,
+    )
   }
   return {
     error: (message, fields) => say('error', message, fields),

@@ -19,7 +19,10 @@ const totals: Totals = { passed: 0, failed: 0, skipped: 0 }
 
 function step(name: string, script: string, args: readonly string[]): boolean {
   const startedMs = Date.now()
-  const { status } = spawnSync(process.execPath, [...nodeFlags, join(modules, script), ...args], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
+  const { status } = spawnSync(process.execPath, [...nodeFlags, join(modules, script), ...args], {
+    cwd: root,
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
   console.log(`${status === 0 ? 'ok    ' : 'FAILED'} ${name} (${((Date.now() - startedMs) / 1000).toFixed(1)} s)`)
   return status === 0
 }
@@ -31,18 +34,38 @@ function check(name: string, script: string, args: readonly string[]): void {
 const startedMs = Date.now()
 console.log('oracles: what foreign programs are here?')
 for (const [name, oracle] of Object.entries(setUpOracles())) {
-  console.log(oracle.ok ? `  ${name}: ${oracle.path}` : `  ${name}: missing (${oracle.reason}); to enable: ${oracle.command}`)
+  console.log(
+    oracle.ok ? `  ${name}: ${oracle.path}` : `  ${name}: missing (${oracle.reason}); to enable: ${oracle.command}`,
+  )
 }
 if (patterns.length === 0) {
   mkdirSync(join(modules, '.cache', 'millrace'), { recursive: true })
   check('types', 'typescript/bin/tsc', [])
   check('lint', 'oxlint/bin/oxlint', ['--type-aware', '--quiet', 'packages', 'test', 'scripts', 'bench'])
-  check('format', 'prettier/bin/prettier.cjs', ['--check', '--cache', '--cache-location', join(modules, '.cache', 'millrace', 'prettier'), '--log-level', 'warn', '.'])
+  check('format', 'prettier/bin/prettier.cjs', [
+    '--check',
+    '--cache',
+    '--cache-location',
+    join(modules, '.cache', 'millrace', 'prettier'),
+    '--log-level',
+    'warn',
+    '.',
+  ])
 }
 const report = join(modules, '.cache', 'millrace', `jest-${process.pid}.json`)
-const jestOk = step('jest', 'jest/bin/jest.js', ['--json', `--outputFile=${report}`, '--testLocationInResults=false', ...patterns])
+const jestOk = step('jest', 'jest/bin/jest.js', [
+  '--json',
+  `--outputFile=${report}`,
+  '--testLocationInResults=false',
+  ...patterns,
+])
 try {
-  const result = JSON.parse(readFileSync(report, 'utf8')) as { numPassedTests: number; numFailedTests: number; numPendingTests: number; numRuntimeErrorTestSuites: number }
+  const result = JSON.parse(readFileSync(report, 'utf8')) as {
+    numPassedTests: number
+    numFailedTests: number
+    numPendingTests: number
+    numRuntimeErrorTestSuites: number
+  }
   totals.passed += result.numPassedTests
   totals.failed += result.numFailedTests + result.numRuntimeErrorTestSuites
   totals.skipped += result.numPendingTests

@@ -30,7 +30,11 @@ export interface MillraceCluster {
  * A cluster as users start it: with the embedded coordination the `npm start` program (all brokers in one process),
  * with an ensemble one `millrace-broker` process per broker on a real ZooKeeper.
  */
-export function startMillrace(kind: CoordinationKind, brokers = 3, properties: Record<string, string> = {}): Promise<MillraceCluster> {
+export function startMillrace(
+  kind: CoordinationKind,
+  brokers = 3,
+  properties: Record<string, string> = {},
+): Promise<MillraceCluster> {
   return kind === 'embedded' ? startEmbedded(brokers, properties) : startOnEnsemble(brokers, properties)
 }
 
@@ -39,12 +43,30 @@ async function startEmbedded(brokers: number, properties: Record<string, string>
   const first = await freePortRun(brokers)
   const overrides = Object.entries(properties).flatMap(([key, value]) => ['--override', `${key}=${value}`])
   const launch = (): RunningProcess =>
-    startProcess({ name: 'npm start', command: process.execPath, args: [...nodeFlags, join(root, 'scripts', 'start.ts'), '--brokers', String(brokers), '--port', String(first), '--data', data, ...overrides] })
+    startProcess({
+      name: 'npm start',
+      command: process.execPath,
+      args: [
+        ...nodeFlags,
+        join(root, 'scripts', 'start.ts'),
+        '--brokers',
+        String(brokers),
+        '--port',
+        String(first),
+        '--data',
+        data,
+        ...overrides,
+      ],
+    })
   const ports = Array.from({ length: brokers }, (_, i) => first + i)
   const processes = [launch()]
   await untilReady(ports, processes)
   return {
-    kind: 'embedded', zookeeper: null, ports, processes, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    kind: 'embedded',
+    zookeeper: null,
+    ports,
+    processes,
+    bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     logDirs: ports.map((_, i) => join(data, `broker-${i + 1}`)),
     async restart() {
       await processes[0]!.ended()
@@ -63,11 +85,23 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
   const data = mkdtempSync(join(tmpdir(), 'millrace-ensemble-'))
   const ports = await freePorts(brokers)
   const logDirs = ports.map((_, i) => join(data, `broker-${i + 1}`))
-  const launch = (i: number): RunningProcess => startBrokerProcess({ brokerId: i + 1, port: ports[i]!, zookeeper: `${zookeeper.connectString}/millrace`, logDirs: logDirs[i]!, properties })
+  const launch = (i: number): RunningProcess =>
+    startBrokerProcess({
+      brokerId: i + 1,
+      port: ports[i]!,
+      zookeeper: `${zookeeper.connectString}/millrace`,
+      logDirs: logDirs[i]!,
+      properties,
+    })
   const processes = ports.map((_, i) => launch(i))
   await untilReady(ports, processes)
   return {
-    kind: 'ensemble', zookeeper: `${zookeeper.connectString}/millrace`, ports, processes, logDirs, bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
+    kind: 'ensemble',
+    zookeeper: `${zookeeper.connectString}/millrace`,
+    ports,
+    processes,
+    logDirs,
+    bootstrap: ports.map(port => `127.0.0.1:${port}`).join(','),
     async restart(i) {
       await processes[i]!.ended()
       processes[i] = launch(i)
@@ -87,9 +121,24 @@ async function untilReady(ports: readonly number[], processes: readonly RunningP
   await Promise.all(
     ports.map(async (port, i) => {
       await untilListening(port, 30_000, processes[i] ?? processes[0])
-      const connection = await Connection.open({ host: '127.0.0.1', port, clientId: 'test', versions: 'negotiate', connectTimeoutMs: 10_000, requestTimeoutMs: 10_000 }, { transport, clock, timers })
+      const connection = await Connection.open(
+        {
+          host: '127.0.0.1',
+          port,
+          clientId: 'test',
+          versions: 'negotiate',
+          connectTimeoutMs: 10_000,
+          requestTimeoutMs: 10_000,
+        },
+        { transport, clock, timers },
+      )
       await eventually(async () => {
-        const request = { topics: [], allowAutoTopicCreation: false, includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false }
+        const request = {
+          topics: [],
+          allowAutoTopicCreation: false,
+          includeClusterAuthorizedOperations: false,
+          includeTopicAuthorizedOperations: false,
+        }
         const { brokers, controllerId } = await connection.request(metadataRequest, metadataResponse, request)
         return brokers.length === ports.length && controllerId >= 0
       }, 30_000)
@@ -99,14 +148,34 @@ async function untilReady(ports: readonly number[], processes: readonly RunningP
 }
 
 /** One `millrace-broker` process, as an operator would start it. */
-export function startBrokerProcess(options: { brokerId: number; port: number; zookeeper: string; logDirs: string; properties?: Record<string, string> }): RunningProcess {
+export function startBrokerProcess(options: {
+  brokerId: number
+  port: number
+  zookeeper: string
+  logDirs: string
+  properties?: Record<string, string>
+}): RunningProcess {
   mkdirSync(options.logDirs, { recursive: true })
   const config = `${options.logDirs}.properties`
   const properties: Record<string, string> = {
-    'broker.id': String(options.brokerId), listeners: `PLAINTEXT://127.0.0.1:${options.port}`, 'zookeeper.connect': options.zookeeper, 'log.dirs': options.logDirs, 'zookeeper.session.timeout.ms': '6000', ...options.properties,
+    'broker.id': String(options.brokerId),
+    listeners: `PLAINTEXT://127.0.0.1:${options.port}`,
+    'zookeeper.connect': options.zookeeper,
+    'log.dirs': options.logDirs,
+    'zookeeper.session.timeout.ms': '6000',
+    ...options.properties,
   }
-  writeFileSync(config, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''))
-  return startProcess({ name: `millrace-broker ${options.brokerId}`, command: process.execPath, args: [...nodeFlags, join(root, 'packages', 'broker', 'bin', 'millrace-broker.js'), config] })
+  writeFileSync(
+    config,
+    Object.entries(properties)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
+  return startProcess({
+    name: `millrace-broker ${options.brokerId}`,
+    command: process.execPath,
+    args: [...nodeFlags, join(root, 'packages', 'broker', 'bin', 'millrace-broker.js'), config],
+  })
 }
 
 /** The first of `count` consecutive free ports. */
@@ -121,6 +190,8 @@ async function freePortRun(count: number): Promise<number> {
 async function isFree(port: number): Promise<boolean> {
   const { createServer } = await import('node:net')
   return new Promise(resolve => {
-    const server = createServer().once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    const server = createServer()
+      .once('error', () => resolve(false))
+      .listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 }

@@ -9,7 +9,13 @@ import { startMillrace, type CoordinationKind, type MillraceCluster } from './cl
 import { realFile } from './real-file.ts'
 import { storedBatches } from './stored-batches.ts'
 
-const codecs = [['none', 0], ['gzip', 1], ['snappy', 2], ['lz4', 3], ['zstd', 4]] as const
+const codecs = [
+  ['none', 0],
+  ['gzip', 1],
+  ['snappy', 2],
+  ['lz4', 3],
+  ['zstd', 4],
+] as const
 const kinds: readonly CoordinationKind[] = ['embedded', 'ensemble']
 jest.setTimeout(300_000) // 100 MB through kcat and back takes seconds, with gzip tens of them
 
@@ -24,22 +30,58 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
     })
     afterAll(() => cluster?.stop())
 
-    const kcat = (args: readonly string[], input?: string): ReturnType<typeof runProcess> => runProcess({ name: `kcat ${args.join(' ')}`, command: oraclePath('kcat'), args: ['-b', cluster.bootstrap, ...args], ...(input === undefined ? {} : { input }), timeoutMs: 180_000 })
-    const create = (topic: string, partitions: number): ReturnType<typeof kafkaTool> => kafkaTool(KafkaTool.topics, ['--bootstrap-server', cluster.bootstrap, '--create', '--topic', topic, '--partitions', String(partitions), '--replication-factor', '1'])
-    const produce = (topic: string, codec: string): ReturnType<typeof runProcess> => kcat(['-P', '-t', topic, '-z', codec, '-X', 'queue.buffering.max.kbytes=262144', '-X', 'queue.buffering.max.messages=2000000', '-X', 'linger.ms=20', '-l', file])
+    const kcat = (args: readonly string[], input?: string): ReturnType<typeof runProcess> =>
+      runProcess({
+        name: `kcat ${args.join(' ')}`,
+        command: oraclePath('kcat'),
+        args: ['-b', cluster.bootstrap, ...args],
+        ...(input === undefined ? {} : { input }),
+        timeoutMs: 180_000,
+      })
+    const create = (topic: string, partitions: number): ReturnType<typeof kafkaTool> =>
+      kafkaTool(KafkaTool.topics, [
+        '--bootstrap-server',
+        cluster.bootstrap,
+        '--create',
+        '--topic',
+        topic,
+        '--partitions',
+        String(partitions),
+        '--replication-factor',
+        '1',
+      ])
+    const produce = (topic: string, codec: string): ReturnType<typeof runProcess> =>
+      kcat([
+        '-P',
+        '-t',
+        topic,
+        '-z',
+        codec,
+        '-X',
+        'queue.buffering.max.kbytes=262144',
+        '-X',
+        'queue.buffering.max.messages=2000000',
+        '-X',
+        'linger.ms=20',
+        '-l',
+        file,
+      ])
 
-    test.each(codecs)('one partition, %s: 100 MB come back byte for byte, stored with that codec', async (codec, id) => {
-      const topic = `one-${codec}`
-      await create(topic, 1)
-      await produce(topic, codec)
-      const { stdout } = await kcat(['-C', '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q'])
-      expect(createHash('sha256').update(stdout).digest('hex')).toBe(expected)
-      const batches = storedBatches(cluster.logDirs, topic, 0)
-      expect(batches.length).toBeGreaterThan(50)
-      // librdkafka sends a batch uncompressed when compressing does not make it smaller.
-      const others = batches.filter(batch => batch.codec !== id)
-      expect(others.filter(batch => batch.codec !== 0 || batch.size > 200)).toEqual([])
-    })
+    test.each(codecs)(
+      'one partition, %s: 100 MB come back byte for byte, stored with that codec',
+      async (codec, id) => {
+        const topic = `one-${codec}`
+        await create(topic, 1)
+        await produce(topic, codec)
+        const { stdout } = await kcat(['-C', '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q'])
+        expect(createHash('sha256').update(stdout).digest('hex')).toBe(expected)
+        const batches = storedBatches(cluster.logDirs, topic, 0)
+        expect(batches.length).toBeGreaterThan(50)
+        // librdkafka sends a batch uncompressed when compressing does not make it smaller.
+        const others = batches.filter(batch => batch.codec !== id)
+        expect(others.filter(batch => batch.codec !== 0 || batch.size > 200)).toEqual([])
+      },
+    )
 
     test.each(codecs)('six partitions, %s: equal after sorting, and in order in each partition', async (codec, id) => {
       const topic = `six-${codec}`
@@ -52,7 +94,11 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         expect(lines.length).toBeGreaterThan(1000)
         expect(lines.findIndex((line, i) => i > 0 && line <= lines[i - 1]!)).toBe(-1)
         for (const line of lines) all.push(line)
-        expect(storedBatches(cluster.logDirs, topic, partition).filter(batch => batch.codec !== id && (batch.codec !== 0 || batch.size > 200))).toEqual([])
+        expect(
+          storedBatches(cluster.logDirs, topic, partition).filter(
+            batch => batch.codec !== id && (batch.codec !== 0 || batch.size > 200),
+          ),
+        ).toEqual([])
       }
       all.sort()
       const digest = createHash('sha256')
@@ -62,7 +108,10 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
 
     test('metadata: kcat -L lists brokers, topic, leaders', async () => {
       const { stdout } = await kcat(['-L', '-J'])
-      const metadata = JSON.parse(stdout.toString()) as { brokers: { id: number }[]; topics: { topic: string; partitions: { leader: number }[] }[] }
+      const metadata = JSON.parse(stdout.toString()) as {
+        brokers: { id: number }[]
+        topics: { topic: string; partitions: { leader: number }[] }[]
+      }
       expect(metadata.brokers.map(({ id }) => id).sort()).toEqual([1, 2, 3])
       const topic = metadata.topics.find(({ topic: name }) => name === 'six-none')!
       expect(topic.partitions.map(({ leader }) => leader).sort()).toEqual([1, 1, 2, 2, 3, 3])
@@ -79,7 +128,7 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
 /** latin1 keeps the bytes and their order. */
 function linesOf(bytes: Buffer): string[] {
   const lines: string[] = []
-  for (let start = 0; start < bytes.length; ) {
+  for (let start = 0; start < bytes.length;) {
     const end = bytes.indexOf(10, start)
     lines.push(bytes.toString('latin1', start, end))
     start = end + 1
@@ -89,6 +138,9 @@ function linesOf(bytes: Buffer): string[] {
 function digestOfFile(path: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const digest = createHash('sha256')
-    createReadStream(path).on('data', chunk => digest.update(chunk)).on('end', () => resolve(digest.digest('hex'))).on('error', reject)
+    createReadStream(path)
+      .on('data', chunk => digest.update(chunk))
+      .on('end', () => resolve(digest.digest('hex')))
+      .on('error', reject)
   })
 }

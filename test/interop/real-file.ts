@@ -1,4 +1,14 @@
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../scripts/pinned-node.js'
 
@@ -19,7 +29,9 @@ export function realFile(): string {
   let number = 0
   while (bytes < wantedBytes) {
     for (const source of textFiles(join(root, 'node_modules'))) {
-      const lines = readFileSync(source, 'utf8').split(/\r?\n/).filter(line => line.trim().length > 0 && line.length < 10_000 && !line.includes('\0'))
+      const lines = readFileSync(source, 'utf8')
+        .split(/\r?\n/)
+        .filter(line => line.trim().length > 0 && line.length < 10_000 && !line.includes('\0'))
       const text = lines.map(line => `${String(number++).padStart(9, '0')} ${line}\n`).join('')
       bytes += writeSync(file, text)
       if (bytes >= wantedBytes) break

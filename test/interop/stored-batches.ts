@@ -18,13 +18,20 @@ export function storedBatches(logDirs: readonly string[], topic: string, partiti
     } catch {
       return [] // this broker does not host the partition
     }
-    return names.filter(name => name.endsWith('.log')).sort().flatMap(name => {
-      const bytes = readFileSync(join(directory, name))
-      const batches: StoredBatch[] = []
-      for (let at = 0; at + BATCH_HEADER_SIZE <= bytes.length; at += batchSizeAt(bytes, at)) {
-        batches.push({ codec: codecAt(bytes, at), recordCount: recordCountAt(bytes, at), size: batchSizeAt(bytes, at) })
-      }
-      return batches
-    })
+    return names
+      .filter(name => name.endsWith('.log'))
+      .sort()
+      .flatMap(name => {
+        const bytes = readFileSync(join(directory, name))
+        const batches: StoredBatch[] = []
+        for (let at = 0; at + BATCH_HEADER_SIZE <= bytes.length; at += batchSizeAt(bytes, at)) {
+          batches.push({
+            codec: codecAt(bytes, at),
+            recordCount: recordCountAt(bytes, at),
+            size: batchSizeAt(bytes, at),
+          })
+        }
+        return batches
+      })
   })
 }

@@ -8,6 +8,9 @@ export function describeWith(needed: readonly (keyof Oracles)[], name: string, b
     return oracle.ok ? [] : [`${each}: ${oracle.reason}; to enable: ${oracle.command}`]
   })
   if (missing.length === 0) return describe(name, body)
-  if (process.env['CI'] === 'true') return void test(`${name}: its oracles are there`, () => { throw new Error(missing.join('; ')) })
+  if (process.env['CI'] === 'true')
+    return void test(`${name}: its oracles are there`, () => {
+      throw new Error(missing.join('; '))
+    })
   describe.skip(`${name} [skipped: ${missing.join('; ')}]`, body)
 }

@@ -8,12 +8,17 @@ const quick = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xsha
 /** Silent logging for tools; a broker logs warnings to its output. */
 function log4j(folder: string, level: string): string {
   const file = join(folder, `log4j-${level}.properties`)
-  writeFileSync(file, `log4j.rootLogger=${level}, stderr\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=[%d] %p %m (%c)%n\n`)
+  writeFileSync(
+    file,
+    `log4j.rootLogger=${level}, stderr\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=[%d] %p %m (%c)%n\n`,
+  )
   return `-Dlog4j.configuration=file:${file}`
 }
 let shared: string | undefined
 const folder = (): string => (shared ??= mkdtempSync(join(tmpdir(), 'millrace-kafka-tools-')))
-process.on('exit', () => { if (shared !== undefined) rmSync(shared, { recursive: true, force: true }) })
+process.on('exit', () => {
+  if (shared !== undefined) rmSync(shared, { recursive: true, force: true })
+})
 
 /** The main classes of Kafka's own tools. */
 export const KafkaTool = {
@@ -36,12 +41,30 @@ export interface JavaOptions {
   readonly timeoutMs?: number
 }
 /** Runs one of Kafka's tools to its end. */
-export function kafkaTool(mainClass: string, args: readonly string[], options: JavaOptions = {}): ReturnType<typeof runProcess> {
-  return runProcess({ name: mainClass, command: 'java', args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, mainClass, ...args], ...options })
+export function kafkaTool(
+  mainClass: string,
+  args: readonly string[],
+  options: JavaOptions = {},
+): ReturnType<typeof runProcess> {
+  return runProcess({
+    name: mainClass,
+    command: 'java',
+    args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, mainClass, ...args],
+    ...options,
+  })
 }
 /** Runs a single Java source file against Kafka's client library. */
-export function javaSource(file: string, args: readonly string[], options: JavaOptions = {}): ReturnType<typeof runProcess> {
-  return runProcess({ name: file, command: 'java', args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, file, ...args], ...options })
+export function javaSource(
+  file: string,
+  args: readonly string[],
+  options: JavaOptions = {},
+): ReturnType<typeof runProcess> {
+  return runProcess({
+    name: file,
+    command: 'java',
+    args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, file, ...args],
+    ...options,
+  })
 }
 
 export interface KafkaBroker {
@@ -51,22 +74,55 @@ export interface KafkaBroker {
   stop(): Promise<void>
 }
 /** A real Kafka 3.9.1 broker in ZooKeeper mode, on loopback. */
-export async function startKafka(options: { zookeeper: string; brokerId: number; logDirs?: string; port?: number; properties?: Record<string, string>; java?: readonly string[]; taskset?: string }): Promise<KafkaBroker> {
+export async function startKafka(options: {
+  zookeeper: string
+  brokerId: number
+  logDirs?: string
+  port?: number
+  properties?: Record<string, string>
+  java?: readonly string[]
+  taskset?: string
+}): Promise<KafkaBroker> {
   const work = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
   const [port = 0] = options.port === undefined ? await freePorts(1) : [options.port]
   const logDirs = options.logDirs ?? join(work, 'data')
   mkdirSync(logDirs, { recursive: true })
   const properties: Record<string, string> = {
-    'broker.id': String(options.brokerId), listeners: `PLAINTEXT://127.0.0.1:${port}`, 'zookeeper.connect': options.zookeeper, 'log.dirs': logDirs,
-    'offsets.topic.replication.factor': '1', 'transaction.state.log.replication.factor': '1', 'transaction.state.log.min.isr': '1', 'group.initial.rebalance.delay.ms': '0', ...options.properties,
+    'broker.id': String(options.brokerId),
+    listeners: `PLAINTEXT://127.0.0.1:${port}`,
+    'zookeeper.connect': options.zookeeper,
+    'log.dirs': logDirs,
+    'offsets.topic.replication.factor': '1',
+    'transaction.state.log.replication.factor': '1',
+    'transaction.state.log.min.isr': '1',
+    'group.initial.rebalance.delay.ms': '0',
+    ...options.properties,
   }
   const config = join(work, 'server.properties')
-  writeFileSync(config, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join(''))
-  const args = [...(options.java ?? ['-Xmx768m', '-XX:+UseSerialGC']), log4j(work, 'WARN'), '-cp', `${oraclePath('kafka')}/*`, KafkaTool.broker, config]
-  const process = startProcess(options.taskset === undefined ? { name: `kafka ${options.brokerId}`, command: 'java', args } : { name: `kafka ${options.brokerId}`, command: 'taskset', args: ['-c', options.taskset, 'java', ...args] })
+  writeFileSync(
+    config,
+    Object.entries(properties)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  )
+  const args = [
+    ...(options.java ?? ['-Xmx768m', '-XX:+UseSerialGC']),
+    log4j(work, 'WARN'),
+    '-cp',
+    `${oraclePath('kafka')}/*`,
+    KafkaTool.broker,
+    config,
+  ]
+  const process = startProcess(
+    options.taskset === undefined
+      ? { name: `kafka ${options.brokerId}`, command: 'java', args }
+      : { name: `kafka ${options.brokerId}`, command: 'taskset', args: ['-c', options.taskset, 'java', ...args] },
+  )
   await untilListening(port, 60_000, process)
   return {
-    port, process, logDirs,
+    port,
+    process,
+    logDirs,
     async stop() {
       await process.stop()
       rmSync(work, { recursive: true, force: true })

@@ -18,7 +18,10 @@ interface Outcome {
 }
 function run(command: string, args: readonly string[], cwd?: string): Outcome {
   const result = spawnSync(command, args, { cwd, encoding: 'utf8', maxBuffer: 64 << 20, timeout: 600_000 })
-  return { ok: result.status === 0, output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}` }
+  return {
+    ok: result.status === 0,
+    output: `${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`,
+  }
 }
 const lastLine = (text: string): string => text.trim().split('\n').at(-1) ?? ''
 const say = (line: string): void => console.log(`  ${line}`)
@@ -34,34 +37,49 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.
 function kafka(): Oracle {
   const folder = join(cacheFolder, `kafka-${kafkaVersion}`)
   const java = run('java', ['-version'])
-  if (!java.ok) return { ok: false, reason: 'no java on this machine', command: 'apt-get install -y default-jre-headless maven' }
+  if (!java.ok)
+    return { ok: false, reason: 'no java on this machine', command: 'apt-get install -y default-jre-headless maven' }
   if (!existsSync(folder)) {
-    if (!run('mvn', ['--version']).ok) return { ok: false, reason: 'no Maven to fetch Kafka with', command: 'apt-get install -y maven' }
+    if (!run('mvn', ['--version']).ok)
+      return { ok: false, reason: 'no Maven to fetch Kafka with', command: 'apt-get install -y maven' }
     say(`fetching Apache Kafka ${kafkaVersion} and ZooKeeper with Maven…`)
     const work = `${folder}.${process.pid}`
     mkdirSync(work, { recursive: true })
     writeFileSync(join(work, 'pom.xml'), pom)
-    const fetched = run('mvn', ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(work, 'libs')}`], work)
+    const fetched = run(
+      'mvn',
+      ['-q', '-B', 'dependency:copy-dependencies', `-DoutputDirectory=${join(work, 'libs')}`],
+      work,
+    )
     if (!fetched.ok) {
       rmSync(work, { recursive: true, force: true })
-      return { ok: false, reason: `Maven failed: ${lastLine(fetched.output)}`, command: 'mvn dependency:get -Dartifact=org.apache.kafka:kafka_2.13:3.9.1' }
+      return {
+        ok: false,
+        reason: `Maven failed: ${lastLine(fetched.output)}`,
+        command: 'mvn dependency:get -Dartifact=org.apache.kafka:kafka_2.13:3.9.1',
+      }
     }
     if (existsSync(folder)) rmSync(work, { recursive: true, force: true })
     else renameSync(work, folder)
   }
   const jars = readdirSync(join(folder, 'libs')).filter(name => name.endsWith('.jar'))
-  return jars.length > 50 ? { ok: true, path: join(folder, 'libs') } : { ok: false, reason: `only ${jars.length} jars in ${folder}`, command: `rm -r ${folder}` }
+  return jars.length > 50
+    ? { ok: true, path: join(folder, 'libs') }
+    : { ok: false, reason: `only ${jars.length} jars in ${folder}`, command: `rm -r ${folder}` }
 }
 
 function kcat(): Oracle {
   const command = 'apt-get install -y kcat'
   const version = (): Outcome => run('kcat', ['-V'])
   if (version().ok) return { ok: true, path: 'kcat' }
-  if (process.platform !== 'linux' || process.getuid?.() !== 0) return { ok: false, reason: 'kcat is not installed, and this is not root on Debian', command: `sudo ${command}` }
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return { ok: false, reason: 'kcat is not installed, and this is not root on Debian', command: `sudo ${command}` }
   say('installing kcat with apt…')
   run('apt-get', ['update', '-q'])
   const installed = run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'kcat'])
-  return version().ok ? { ok: true, path: 'kcat' } : { ok: false, reason: `apt failed: ${lastLine(installed.output)}`, command }
+  return version().ok
+    ? { ok: true, path: 'kcat' }
+    : { ok: false, reason: `apt failed: ${lastLine(installed.output)}`, command }
 }
 
 function confluent(): Oracle {
@@ -73,10 +91,17 @@ function confluent(): Oracle {
   say('installing confluent-kafka (Python) with pip…')
   mkdirSync(cacheFolder, { recursive: true })
   const made = run('python3', ['-m', 'venv', folder])
-  if (!made.ok) return { ok: false, reason: `no Python virtual environment: ${lastLine(made.output)}`, command: 'apt-get install -y python3-venv' }
+  if (!made.ok)
+    return {
+      ok: false,
+      reason: `no Python virtual environment: ${lastLine(made.output)}`,
+      command: 'apt-get install -y python3-venv',
+    }
   const installed = run(python, ['-m', 'pip', 'install', '--quiet', 'confluent-kafka==2.12.1'])
   const anyVersion = installed.ok ? installed : run(python, ['-m', 'pip', 'install', '--quiet', 'confluent-kafka'])
-  return imports(python) ? { ok: true, path: python } : { ok: false, reason: `pip failed: ${lastLine(anyVersion.output)}`, command: 'pip install confluent-kafka' }
+  return imports(python)
+    ? { ok: true, path: python }
+    : { ok: false, reason: `pip failed: ${lastLine(anyVersion.output)}`, command: 'pip install confluent-kafka' }
 }
 
 export function setUpOracles(): Oracles {

@@ -25,22 +25,44 @@ interface Options {
 }
 
 export const startZooKeeper = (options: Options = {}): Promise<ZooKeeperEnsemble> => start(1, options)
-export const startZooKeeperEnsemble = (size = 3, options: Options = {}): Promise<ZooKeeperEnsemble> => start(size, options)
+export const startZooKeeperEnsemble = (size = 3, options: Options = {}): Promise<ZooKeeperEnsemble> =>
+  start(size, options)
 
 async function start(size: number, { tickMs = 500 }: Options): Promise<ZooKeeperEnsemble> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-zookeeper-'))
   const ports = await freePorts(size * 3)
-  const members = size === 1 ? '' : Array.from({ length: size }, (_, i) => `server.${i + 1}=127.0.0.1:${ports[size + i]}:${ports[2 * size + i]}\n`).join('')
+  const members =
+    size === 1
+      ? ''
+      : Array.from(
+          { length: size },
+          (_, i) => `server.${i + 1}=127.0.0.1:${ports[size + i]}:${ports[2 * size + i]}\n`,
+        ).join('')
   const processes: RunningProcess[] = []
   const launch = (i: number): RunningProcess => {
     const data = join(folder, String(i + 1))
     mkdirSync(data, { recursive: true })
     writeFileSync(join(data, 'myid'), String(i + 1))
     const config = join(data, 'zoo.cfg')
-    writeFileSync(config, `tickTime=${tickMs}\ninitLimit=20\nsyncLimit=10\ndataDir=${data}\nclientPort=${ports[i]}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\nmaxSessionTimeout=60000\n4lw.commands.whitelist=*\n${members}`)
+    writeFileSync(
+      config,
+      `tickTime=${tickMs}\ninitLimit=20\nsyncLimit=10\ndataDir=${data}\nclientPort=${ports[i]}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\nmaxClientCnxns=0\nmaxSessionTimeout=60000\n4lw.commands.whitelist=*\n${members}`,
+    )
     return startProcess({
-      name: `zookeeper ${i + 1}`, command: 'java',
-      args: ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dzookeeper.admin.enableServer=false', '-Djute.maxbuffer=4194304', '-Dzookeeper.forceSync=no', '-cp', `${oraclePath('kafka')}/*`, 'org.apache.zookeeper.server.quorum.QuorumPeerMain', config],
+      name: `zookeeper ${i + 1}`,
+      command: 'java',
+      args: [
+        '-Xmx256m',
+        '-XX:+UseSerialGC',
+        '-XX:TieredStopAtLevel=1',
+        '-Dzookeeper.admin.enableServer=false',
+        '-Djute.maxbuffer=4194304',
+        '-Dzookeeper.forceSync=no',
+        '-cp',
+        `${oraclePath('kafka')}/*`,
+        'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+        config,
+      ],
     })
   }
   for (let i = 0; i < size; i++) processes.push(launch(i))
@@ -54,10 +76,15 @@ async function start(size: number, { tickMs = 500 }: Options): Promise<ZooKeeper
   }
   await Promise.all(ports.slice(0, size).map((_, i) => serving(i)))
   return {
-    connectString: ports.slice(0, size).map(port => `127.0.0.1:${port}`).join(','),
+    connectString: ports
+      .slice(0, size)
+      .map(port => `127.0.0.1:${port}`)
+      .join(','),
     servers: ports.slice(0, size).map((port, i) => ({
       port,
-      get pid() { return processes[i]!.pid },
+      get pid() {
+        return processes[i]!.pid
+      },
       kill: signal => processes[i]!.kill(signal),
       async restart() {
         await processes[i]!.ended()
@@ -80,7 +107,9 @@ const ruok = (port: number): Promise<boolean> =>
     let text = ''
     const socket = connect(port, '127.0.0.1', () => socket.write('srvr'))
     socket.setTimeout(2000, () => socket.destroy())
-    socket.on('data', chunk => { text += chunk.toString() })
+    socket.on('data', chunk => {
+      text += chunk.toString()
+    })
     socket.once('error', () => resolve(false))
     socket.once('close', () => resolve(text.includes('Mode:')))
   })

@@ -20,7 +20,8 @@ export interface Import {
 export const root = normalize(join(import.meta.dirname, '..', '..'))
 const packages = readdirSync(join(root, 'packages')).sort()
 
-const statement = /(?:^|\n)\s*(?:import|export)\b(?:[^'"`;]*?\bfrom\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
+const statement =
+  /(?:^|\n)\s*(?:import|export)\b(?:[^'"`;]*?\bfrom\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
 
 function importsOf(path: string, text: string): Import[] {
   return [...text.matchAll(statement)].map(match => {

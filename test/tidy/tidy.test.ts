@@ -24,7 +24,17 @@ const packageTable: Record<string, readonly string[]> = {
 const everyRoom = ['settings/', 'protocol/src/errors.ts', 'runtime/src/']
 const roomTable: Record<string, readonly string[]> = {
   net: ['api/', 'protocol/src/'],
-  api: ['replication/', 'coordinators/', 'controller/', 'metadata/', 'security/', 'quotas/', 'core/', 'log/', 'protocol/src/'],
+  api: [
+    'replication/',
+    'coordinators/',
+    'controller/',
+    'metadata/',
+    'security/',
+    'quotas/',
+    'core/',
+    'log/',
+    'protocol/src/',
+  ],
   coordinators: ['replication/', 'core/groups/', 'core/transactions/', 'metadata/', 'protocol/src/'],
   controller: ['core/controller/', 'metadata/', 'client/src/connection/', 'protocol/src/', 'zookeeper/src/'],
   replication: ['log/', 'core/partition/', 'core/log/', 'metadata/', 'client/src/connection/', 'protocol/src/'],
@@ -52,33 +62,53 @@ describe('imports', () => {
   })
 
   test('inside the broker: only rightwards', () => {
-    const wrong = production.filter(({ package: name }) => name === 'broker').flatMap(source => {
-      const room = source.inside.split('/')[0]!
-      if (!source.inside.includes('/')) return [] // broker.ts and main.ts wire everything
-      return source.imports.flatMap(({ target, specifier }) => {
-        if (target === null) return []
-        const to = target.startsWith('packages/broker/src/') ? target.slice('packages/broker/src/'.length) : target.slice('packages/'.length)
-        if (to.startsWith(`${room}/`)) return []
-        const allowed = [...everyRoom, ...(roomTable[room] ?? [])].some(prefix => to.startsWith(prefix))
-        return allowed ? [] : [`${source.path} must not import ${specifier}`]
+    const wrong = production
+      .filter(({ package: name }) => name === 'broker')
+      .flatMap(source => {
+        const room = source.inside.split('/')[0]!
+        if (!source.inside.includes('/')) return [] // broker.ts and main.ts wire everything
+        return source.imports.flatMap(({ target, specifier }) => {
+          if (target === null) return []
+          const to = target.startsWith('packages/broker/src/')
+            ? target.slice('packages/broker/src/'.length)
+            : target.slice('packages/'.length)
+          if (to.startsWith(`${room}/`)) return []
+          const allowed = [...everyRoom, ...(roomTable[room] ?? [])].some(prefix => to.startsWith(prefix))
+          return allowed ? [] : [`${source.path} must not import ${specifier}`]
+        })
       })
-    })
     expect(wrong).toEqual([])
   })
 
   test('runtime/node: named by programs and tests only', () => {
-    const allowed = (source: Source): boolean => source.package === 'runtime' || source.package === 'testing' || source.isTest || source.path === 'packages/broker/src/main.ts' || source.path === 'packages/broker/src/index.ts'
-    const wrong = all.filter(source => !allowed(source) && source.imports.some(({ target }) => target?.startsWith('packages/runtime/src/node/'))).map(({ path }) => path)
+    const allowed = (source: Source): boolean =>
+      source.package === 'runtime' ||
+      source.package === 'testing' ||
+      source.isTest ||
+      source.path === 'packages/broker/src/main.ts' ||
+      source.path === 'packages/broker/src/index.ts'
+    const wrong = all
+      .filter(
+        source =>
+          !allowed(source) && source.imports.some(({ target }) => target?.startsWith('packages/runtime/src/node/')),
+      )
+      .map(({ path }) => path)
     expect(wrong).toEqual([])
   })
 
   test('index.ts: imported by nobody inside the workspace', () => {
-    const wrong = all.filter(source => source.imports.some(({ target }) => /^packages\/[a-z]+\/src\/index\.ts$/.test(target ?? ''))).map(({ path }) => path)
+    const wrong = all
+      .filter(source => source.imports.some(({ target }) => /^packages\/[a-z]+\/src\/index\.ts$/.test(target ?? '')))
+      .map(({ path }) => path)
     expect(wrong).toEqual([])
   })
 
   test('every import of our own files: exists', () => {
-    const wrong = all.flatMap(source => source.imports.filter(({ target }) => target !== null && !existsSync(join(root, target))).map(({ specifier }) => `${source.path}: ${specifier}`))
+    const wrong = all.flatMap(source =>
+      source.imports
+        .filter(({ target }) => target !== null && !existsSync(join(root, target)))
+        .map(({ specifier }) => `${source.path}: ${specifier}`),
+    )
     expect(wrong).toEqual([])
   })
 
@@ -98,14 +128,24 @@ describe('imports', () => {
 })
 
 const grep = (files: readonly Source[], pattern: RegExp): string[] =>
-  files.flatMap(({ path, lines }) => lines.flatMap((line, index) => (pattern.test(line.replace(/\/\/.*$|^\s*\*.*$|^\s*\/\*.*$/, '')) ? [`${path}:${index + 1}: ${line.trim()}`] : [])))
+  files.flatMap(({ path, lines }) =>
+    lines.flatMap((line, index) =>
+      pattern.test(line.replace(/\/\/.*$|^\s*\*.*$|^\s*\/\*.*$/, '')) ? [`${path}:${index + 1}: ${line.trim()}`] : [],
+    ),
+  )
 const inNode = (source: Source): boolean => source.path.startsWith('packages/runtime/src/node/')
 const isProgram = (source: Source): boolean => source.path === 'packages/broker/src/main.ts'
 
 describe('the outside world', () => {
   test('clock, chance, timers and devices: named in runtime/node only', () => {
-    const world = /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bprocess\.(hrtime|nextTick)|\bqueueMicrotask\b/
-    expect(grep(production.filter(source => !inNode(source) && !isProgram(source)), world)).toEqual([])
+    const world =
+      /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bperformance\.|\bsetTimeout\b|\bsetInterval\b|\bsetImmediate\b|\bprocess\.(hrtime|nextTick)|\bqueueMicrotask\b/
+    expect(
+      grep(
+        production.filter(source => !inNode(source) && !isProgram(source)),
+        world,
+      ),
+    ).toEqual([])
   })
   test('node modules: only where they belong', () => {
     const allowed: Record<string, RegExp> = {
@@ -118,45 +158,93 @@ describe('the outside world', () => {
       'node:fs': /^packages\/testing\/src\/cluster\//,
       'node:url': /^packages\/(broker\/src\/main\.ts|testing)/,
     }
-    const wrong = production.filter(source => !inNode(source)).flatMap(source =>
-      source.imports.filter(({ specifier }) => specifier.startsWith('node:') && !allowed[specifier]?.test(source.path)).map(({ specifier }) => `${source.path} must not import ${specifier}`))
+    const wrong = production
+      .filter(source => !inNode(source))
+      .flatMap(source =>
+        source.imports
+          .filter(({ specifier }) => specifier.startsWith('node:') && !allowed[specifier]?.test(source.path))
+          .map(({ specifier }) => `${source.path} must not import ${specifier}`),
+      )
     expect(wrong).toEqual([])
   })
   test('core: imports no port, no promise, no node module', () => {
     const core = production.filter(({ path }) => path.startsWith('packages/broker/src/core/'))
-    const imports = core.flatMap(source => source.imports.filter(({ specifier, target }) => specifier.startsWith('node:') || (target?.startsWith('packages/runtime/') && !target.endsWith('/invariant.ts')) || target?.startsWith('packages/zookeeper/')).map(({ specifier }) => `${source.path}: ${specifier}`))
+    const imports = core.flatMap(source =>
+      source.imports
+        .filter(
+          ({ specifier, target }) =>
+            specifier.startsWith('node:') ||
+            (target?.startsWith('packages/runtime/') && !target.endsWith('/invariant.ts')) ||
+            target?.startsWith('packages/zookeeper/'),
+        )
+        .map(({ specifier }) => `${source.path}: ${specifier}`),
+    )
     expect(imports).toEqual([])
     expect(grep(core, /\basync\b|\bawait\b|\bPromise\b|\bprocess\./)).toEqual([])
   })
   test('pino: in main.ts only', () => {
-    expect(all.filter(source => !isProgram(source) && source.imports.some(({ specifier }) => specifier === 'pino')).map(({ path }) => path)).toEqual([])
+    expect(
+      all
+        .filter(source => !isProgram(source) && source.imports.some(({ specifier }) => specifier === 'pino'))
+        .map(({ path }) => path),
+    ).toEqual([])
   })
 })
 
 describe('files', () => {
   test('names: kebab-case nouns, no drawers', () => {
-    const wrong = all.filter(({ inside }) => !inside.split('/').every(part => /^(\d\d-)?[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|fuzz|contract))?(\.ts)?$/.test(part)) || /(^|\/|-)(utils?|common|helpers?|misc)(\/|\.|-)/.test(inside))
+    const wrong = all.filter(
+      ({ inside }) =>
+        !inside
+          .split('/')
+          .every(part => /^(\d\d-)?[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|fuzz|contract))?(\.ts)?$/.test(part)) ||
+        /(^|\/|-)(utils?|common|helpers?|misc)(\/|\.|-)/.test(inside),
+    )
     expect(wrong.map(({ path }) => path)).toEqual([])
   })
   test('sizes: none above 600 lines', () => {
     const rows = /^packages\/protocol\/(src\/messages|wasm)\/|\/crc32c-module\.ts$/
-    expect(all.filter(({ path, lines }) => lines.length > 600 && !rows.test(path)).map(({ path, lines }) => `${path}: ${lines.length}`)).toEqual([])
+    expect(
+      all
+        .filter(({ path, lines }) => lines.length > 600 && !rows.test(path))
+        .map(({ path, lines }) => `${path}: ${lines.length}`),
+    ).toEqual([])
   })
   test('nothing left over', () => {
-    expect(grep(all.filter(({ path }) => !path.includes('/tidy/')), /\bFIXME\b|\bdebugger\b|\b(test|describe|it)\.only\(/)).toEqual([])
+    expect(
+      grep(
+        all.filter(({ path }) => !path.includes('/tidy/')),
+        /\bFIXME\b|\bdebugger\b|\b(test|describe|it)\.only\(/,
+      ),
+    ).toEqual([])
     expect(grep(production, /\bconsole\.(log|error|warn)\b/)).toEqual([])
-    const todo = all.flatMap(({ path, lines }) => lines.flatMap((line, i) => (/\bTODO\b/.test(line) && !/TODO\(#\d+\)/.test(line) ? [`${path}:${i + 1}`] : [])))
+    const todo = all.flatMap(({ path, lines }) =>
+      lines.flatMap((line, i) => (/\bTODO\b/.test(line) && !/TODO\(#\d+\)/.test(line) ? [`${path}:${i + 1}`] : [])),
+    )
     expect(todo).toEqual([])
   })
   test('every package: a README, an explicit index, exports', () => {
     for (const name of readdirSync(join(root, 'packages'))) {
       expect(existsSync(join(root, 'packages', name, 'README.md')) ? name : `${name} has no README.md`).toBe(name)
-      expect(existsSync(join(root, 'packages', name, 'src', 'index.ts')) ? name : `${name} has no src/index.ts`).toBe(name)
+      expect(existsSync(join(root, 'packages', name, 'src', 'index.ts')) ? name : `${name} has no src/index.ts`).toBe(
+        name,
+      )
     }
-    expect(grep(all.filter(({ inside }) => inside === 'index.ts'), /export \*/)).toEqual([])
+    expect(
+      grep(
+        all.filter(({ inside }) => inside === 'index.ts'),
+        /export \*/,
+      ),
+    ).toEqual([])
   })
   test('generated tables in docs: current', () => {
-    const result = spawnSync(process.execPath, [...nodeFlags, join(root, 'scripts', 'generate-docs.ts'), '--check'], { cwd: root, encoding: 'utf8' })
-    expect({ status: result.status, output: result.status === 0 ? '' : result.stdout + result.stderr }).toEqual({ status: 0, output: '' })
+    const result = spawnSync(process.execPath, [...nodeFlags, join(root, 'scripts', 'generate-docs.ts'), '--check'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect({ status: result.status, output: result.status === 0 ? '' : result.stdout + result.stderr }).toEqual({
+      status: 0,
+      output: '',
+    })
   })
 })

