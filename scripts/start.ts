@@ -7,6 +7,7 @@ import type { Logger, LogFields } from '@millrace/runtime/logger'
 import { root } from './pinned-node.js'
 
 const startedMs = performance.now()
+let isQuiet = false
 const options = await yargs(process.argv.slice(2))
   .scriptName('npm start --')
   .usage('$0 [options]\n\nRuns a Millrace cluster on 127.0.0.1 until Ctrl-C.')
@@ -81,6 +82,7 @@ const shutDown = (): void => {
   if (stopping) return
   stopping = true
   console.log('stopping…')
+  isQuiet = true // the brokers leave one by one, and those that stay would say so
   cluster.close().then(
     () => process.exit(0),
     (error: unknown) => stop(`stopping failed: ${String(error)}`),
@@ -123,7 +125,9 @@ function plainLogger(fixed: LogFields): Logger {
   }
   return {
     error: (message, fields) => say('error', message, fields),
-    warn: (message, fields) => say('warning', message, fields),
+    warn: (message, fields) => {
+      if (!isQuiet) say('warning', message, fields)
+    },
     info: () => {},
     debug: () => {},
     isDebug: false,
