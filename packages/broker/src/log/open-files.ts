@@ -32,7 +32,12 @@ export class OpenFiles {
   /** For SharedFile: it was opened. */
   onOpened(file: SharedFile): void {
     this.#open.add(file)
-    if (this.#open.size > this.#limit) this.closeOldest(file)
+    this.trim(file)
+  }
+
+  /** For SharedFile: nobody pins it any longer. While files are pinned there may be more than the limit. */
+  onUnpinned(): void {
+    this.trim(null)
   }
 
   /** For SharedFile: it was closed. */
@@ -40,11 +45,13 @@ export class OpenFiles {
     this.#open.delete(file)
   }
 
-  /** A quarter at once, so that the search for the oldest is rare. */
-  private closeOldest(except: SharedFile): void {
+  /** Closes a quarter at once, so that the search for the oldest is rare. */
+  private trim(except: SharedFile | null): void {
+    const excess = this.#open.size - this.#limit
+    if (excess <= 0) return
     const idle = [...this.#open].filter(file => file !== except && !file.isPinned)
     idle.sort((left, right) => left.lastUse - right.lastUse)
-    for (const file of idle.slice(0, Math.ceil(this.#limit / 4))) file.close()
+    for (const file of idle.slice(0, excess + Math.floor(this.#limit / 4))) file.close()
   }
 }
 
@@ -88,7 +95,10 @@ export class SharedFile {
       return await use(this.use())
     } finally {
       this.#pins--
-      if (this.#pins === 0 && this.#closesWhenUnpinned) this.close()
+      if (this.#pins === 0) {
+        if (this.#closesWhenUnpinned) this.close()
+        this.#owner.onUnpinned()
+      }
     }
   }
 

@@ -64,6 +64,8 @@ export class PartitionLog implements Committable {
   readonly directory: string
   readonly leaderEpochs: LeaderEpochCache
   readonly #context: LogContext
+  /** `topic-partition`, as Kafka's messages name it. */
+  readonly #name: string
   readonly #folder: { path: string }
   readonly #segments: Segments
   readonly #producers: ProducerState
@@ -85,6 +87,7 @@ export class PartitionLog implements Committable {
     this.topic = loaded.topic
     this.partition = loaded.partition
     this.directory = loaded.directory
+    this.#name = `${loaded.topic}-${loaded.partition}`
     this.leaderEpochs = loaded.leaderEpochs
     this.#topicId = loaded.topicId
     this.#folder = loaded.folder
@@ -197,7 +200,7 @@ export class PartitionLog implements Committable {
       origin: options.origin,
       apiVersion: options.apiVersion,
       nowMs: options.nowMs,
-      topicPartition: `${this.topic}-${this.partition}`,
+      topicPartition: this.#name,
       logStartOffset,
       settings: this.settings,
     })
@@ -482,11 +485,7 @@ export class PartitionLog implements Committable {
   private askRetention(nowMs: number): ReturnType<typeof segmentsToDelete> {
     const { retentionMs, retentionBytes, cleanupPolicy } = this.settings
     return segmentsToDelete({
-      segments: this.#segments.all.map(segment => ({
-        baseOffset: segment.baseOffset,
-        size: segment.size,
-        largestTimestamp: segment.largestTimestamp(),
-      })),
+      segments: this.#segments.all,
       logStartOffset: this.#logStartOffset,
       logEndOffset: this.logEndOffset,
       highWatermark: this.#highWatermark,

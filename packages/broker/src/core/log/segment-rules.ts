@@ -39,7 +39,7 @@ export interface SegmentSummary {
   readonly baseOffset: number
   readonly size: number
   /** Largest record timestamp, or the file's modification time when no record has one. */
-  readonly largestTimestamp: number
+  largestTimestamp(): number
 }
 
 export interface RetentionQuestion {
@@ -82,7 +82,7 @@ export function segmentsToDelete(question: RetentionQuestion): RetentionAnswer |
   }
   if (settings.retentionMs >= 0) {
     const oldest = question.nowMs - settings.retentionMs
-    const byTime = countWhile(question, index => segments[index]!.largestTimestamp < oldest)
+    const byTime = countWhile(question, index => segments[index]!.largestTimestamp() < oldest)
     if (byTime > 0) return { count: byTime, reason: 'time' }
   }
   return null
