@@ -39,7 +39,7 @@ describe('retention', () => {
   const segment = (baseOffset: number, size: number, largestTimestamp: number) => ({
     baseOffset,
     size,
-    largestTimestamp,
+    largestTimestamp: () => largestTimestamp,
   })
   const question: RetentionQuestion = {
     segments: [segment(0, 100, 1000), segment(10, 100, 2000), segment(20, 100, 3000), segment(30, 50, 4000)],
