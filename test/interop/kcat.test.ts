@@ -112,9 +112,9 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         brokers: { id: number }[]
         topics: { topic: string; partitions: { leader: number }[] }[]
       }
-      expect(metadata.brokers.map(({ id }) => id).sort()).toEqual([1, 2, 3])
+      expect(metadata.brokers.map(({ id }) => id).sort((a, b) => a - b)).toEqual([1, 2, 3])
       const topic = metadata.topics.find(({ topic: name }) => name === 'six-none')!
-      expect(topic.partitions.map(({ leader }) => leader).sort()).toEqual([1, 1, 2, 2, 3, 3])
+      expect(topic.partitions.map(({ leader }) => leader).sort((a, b) => a - b)).toEqual([1, 1, 2, 2, 3, 3])
     })
 
     test('an unknown topic: created on first use, with keys and headers kept', async () => {
