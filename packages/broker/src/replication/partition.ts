@@ -2,7 +2,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOutcome } from '../core/log/append-outcome.ts'
 import type { EpochEndOffset } from '../core/log/leader-epoch-cache.ts'
-import { FollowerProgress } from '../core/partition/follower-progress.ts'
+import type { IsrProposal } from '../core/partition/in-sync-set.ts'
 import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
 import { PartitionLeader, type LeaderEffects } from '../core/partition/partition-leader.ts'
 import type { LogEffects } from '../log/log-effects.ts'
@@ -26,6 +26,20 @@ export interface PartitionOptions {
   readonly topic: string
   readonly partition: number
   readonly monotonicMs: () => number
+  readonly cluster?: PartitionCluster
+}
+
+/** What a leader knows of the brokers around it, and how it asks the controller for another in-sync set. */
+export interface PartitionCluster {
+  isBrokerAlive(brokerId: number): boolean
+  /** Own broker epoch; -1: not registered. */
+  brokerEpoch(): number
+  replicaLagTimeMaxMs(): number
+  /** Do followers say which life of their broker fetches (inter-broker protocol 3.5 and up)? */
+  readonly requiresBrokerEpoch: boolean
+  /** An AlterPartition without an answer is not written any more after this: the ZooKeeper session timeout. */
+  readonly attemptLifetimeMs: number
+  inSyncReplicasProposed(partition: Partition, proposal: IsrProposal): void
 }
 
 export type Acks = -1 | 0 | 1
@@ -52,9 +66,9 @@ export class Partition implements LogEffects, LeaderEffects {
   readonly partition: number
   private readonly brokerId: number
   private readonly monotonicMs: () => number
+  private readonly cluster: PartitionCluster
   private attachedLog: PartitionLog | null = null
   private leader: PartitionLeader | null = null
-  private followers: readonly FollowerProgress[] = []
   private offline = false
   private state: PartitionState | null = null
   /** Wait for the write: acks 0 and 1. */
@@ -74,6 +88,7 @@ export class Partition implements LogEffects, LeaderEffects {
     this.partition = options.partition
     this.brokerId = options.brokerId
     this.monotonicMs = options.monotonicMs
+    this.cluster = options.cluster ?? nobodyElse
   }
 
   get isLeader(): boolean {
@@ -144,24 +159,29 @@ export class Partition implements LogEffects, LeaderEffects {
     // Before any append: followers find out where to truncate by asking where epochs began (KIP-101).
     log.assignLeaderEpoch(state.leaderEpoch)
     const nowMs = this.monotonicMs()
-    this.followers = state.replicas
-      .filter(id => id !== this.brokerId)
-      .map(id => new FollowerProgress(id, state.inSyncReplicas.includes(id) ? nowMs : 0))
+    const { cluster } = this
     this.leader = new PartitionLeader(
       {
         brokerId: this.brokerId,
         leaderEpoch: state.leaderEpoch,
         partitionEpoch: state.partitionEpoch,
         inSyncReplicas: state.inSyncReplicas,
-        replicaCount: state.replicas.length,
+        replicas: state.replicas,
         highWatermark: log.highWatermark,
         logEndOffset: log.logEndOffset,
-        minInSyncReplicas: () => log.settings.minInSyncReplicas,
+        nowMs,
+        requiresBrokerEpoch: cluster.requiresBrokerEpoch,
+        attemptLifetimeMs: cluster.attemptLifetimeMs,
       },
-      this.followers,
+      {
+        minInSyncReplicas: () => log.settings.minInSyncReplicas,
+        replicaLagTimeMaxMs: () => cluster.replicaLagTimeMaxMs(),
+        isBrokerAlive: brokerId => cluster.isBrokerAlive(brokerId),
+        brokerEpoch: () => cluster.brokerEpoch(),
+      },
       this,
     )
-    this.leader.onElected()
+    this.leader.onElected(nowMs)
     this.fetchWaiters.notify()
     return !wasLeader
   }
@@ -172,7 +192,6 @@ export class Partition implements LogEffects, LeaderEffects {
     const isNewEpoch = state.leaderEpoch !== this.leaderEpoch
     this.attach(log)
     this.leader = null
-    this.followers = []
     this.state = state
     this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.fetchWaiters.notify()
@@ -195,9 +214,8 @@ export class Partition implements LogEffects, LeaderEffects {
     const { leader } = this
     if (this.offline) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
     if (leader === null) return refused(ErrorCode.NOT_LEADER_OR_FOLLOWER, -1)
-    if (options.acks === -1 && !leader.hasEnoughInSyncReplicas) {
-      return refused(ErrorCode.NOT_ENOUGH_REPLICAS, this.log.logStartOffset)
-    }
+    const admission = options.acks === -1 ? leader.admission() : ErrorCode.NONE
+    if (admission !== ErrorCode.NONE) return refused(admission, this.log.logStartOffset)
     const outcome = this.log.appendAsLeader(records, {
       leaderEpoch: leader.leaderEpoch,
       origin: 'client',
@@ -236,12 +254,12 @@ export class Partition implements LogEffects, LeaderEffects {
     return this.log.read({ fetchOffset, maxBytes, minOneBatch, endOffset: this.endOffsetFor(options.isolation) })
   }
 
-  /** A replica asked for `fetchOffset`: so much it has. False: it is none of ours. */
-  onFollowerFetch(brokerId: number, fetchOffset: number, logStartOffset: number): boolean {
-    const follower = this.followers.find(each => each.brokerId === brokerId)
-    if (follower === undefined || this.leader === null) return false
-    this.leader.onFollowerFetch(follower, fetchOffset, logStartOffset, this.monotonicMs())
-    return true
+  /** A replica asked for `fetchOffset`: so much it has. False: it is none of ours. `brokerEpoch` -1: it does not say. */
+  onFollowerFetch(brokerId: number, fetchOffset: number, logStartOffset: number, brokerEpoch: number = -1): boolean {
+    const { leader } = this
+    if (leader === null) return false
+    const fetch = { brokerId, brokerEpoch, fetchOffset, logStartOffset }
+    return leader.onFollowerFetch(fetch, leader.logEndOffset, this.monotonicMs()) !== 'not-a-replica'
   }
 
   isReplica(brokerId: number): boolean {
@@ -262,11 +280,8 @@ export class Partition implements LogEffects, LeaderEffects {
 
   /** Smallest log start of the replicas that are alive; a follower that never fetched in this epoch counts as -1. */
   lowWatermark(isAlive: (brokerId: number) => boolean): number {
-    let low = this.log.logStartOffset
-    for (const follower of this.followers) {
-      if (isAlive(follower.brokerId)) low = Math.min(low, follower.logStartOffset)
-    }
-    return low
+    const { logStartOffset } = this.log
+    return this.leader?.lowWatermark(logStartOffset, isAlive) ?? logStartOffset
   }
 
   /** May `latest` and lookups trust the high watermark? Not before it passed the start of this epoch (KIP-207). */
@@ -280,7 +295,7 @@ export class Partition implements LogEffects, LeaderEffects {
     this.writtenBytes += this.unwrittenBytes
     this.unwrittenBytes = 0
     this.isAnnouncing = true
-    this.leader?.onAppended(logEndOffset)
+    this.leader?.onAppended(logEndOffset, this.monotonicMs())
     this.isAnnouncing = false
     this.writes.advance(logEndOffset, ErrorCode.NONE)
     // Followers may read what consumers may not yet.
@@ -299,9 +314,13 @@ export class Partition implements LogEffects, LeaderEffects {
     if (!this.isAnnouncing) this.fetchWaiters.notify()
   }
 
+  inSyncReplicasProposed(proposal: IsrProposal): void {
+    this.cluster.inSyncReplicasProposed(this, proposal)
+  }
+
   /** Enough copies when it was written, fewer now: the producer must know. */
   private committedCode(): ErrorCode {
-    return this.leader?.hasEnoughInSyncReplicas === false ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE
+    return this.leader?.completion() ?? ErrorCode.NONE
   }
 
   private attach(log: PartitionLog): void {
@@ -315,6 +334,16 @@ export class Partition implements LogEffects, LeaderEffects {
     this.writes.failAll(errorCode)
     this.commits.failAll(errorCode)
   }
+}
+
+/** A broker that nobody told of others: no replica can join. */
+const nobodyElse: PartitionCluster = {
+  isBrokerAlive: () => false,
+  brokerEpoch: () => -1,
+  replicaLagTimeMaxMs: () => 30_000,
+  requiresBrokerEpoch: true,
+  attemptLifetimeMs: 18_000,
+  inSyncReplicasProposed: () => {},
 }
 
 function refused(errorCode: ErrorCode, logStartOffset: number): AppendOutcome {

@@ -1,44 +1,59 @@
 import { describe, expect, test } from '@jest/globals'
 import { FollowerProgress } from './follower-progress.ts'
-import { PartitionLeader, type LeaderStart } from './partition-leader.ts'
+import type { IsrProposal } from './in-sync-set.ts'
+import { PartitionLeader, type LeaderStart, type LeaderTerms } from './partition-leader.ts'
 
-function leader(
-  changes: Partial<LeaderStart> = {},
-  followerIds: readonly number[] = [],
-): { leader: PartitionLeader; followers: FollowerProgress[]; advances: number[] } {
+interface Bench {
+  readonly leader: PartitionLeader
+  readonly advances: number[]
+  readonly proposals: IsrProposal[]
+  readonly fetch: (brokerId: number, fetchOffset: number, nowMs: number, brokerEpoch?: number) => void
+}
+
+/** Broker 1 leads, `followerIds` follow; broker epochs are ten times the id. */
+function leader(changes: Partial<LeaderStart & LeaderTerms> = {}, followerIds: readonly number[] = []): Bench {
   const advances: number[] = []
-  const followers = followerIds.map(id => new FollowerProgress(id, 0))
-  const start: LeaderStart = {
+  const proposals: IsrProposal[] = []
+  const options = {
     brokerId: 1,
     leaderEpoch: 5,
     partitionEpoch: 9,
     inSyncReplicas: [1, ...followerIds],
-    replicaCount: 1 + followerIds.length,
+    replicas: [1, ...followerIds],
     highWatermark: 0,
     logEndOffset: 0,
+    nowMs: 0,
+    requiresBrokerEpoch: true,
+    attemptLifetimeMs: 1000,
     minInSyncReplicas: () => 1,
+    replicaLagTimeMaxMs: () => 100,
+    isBrokerAlive: () => true,
+    brokerEpoch: () => 10,
     ...changes,
   }
-  return {
-    leader: new PartitionLeader(start, followers, { highWatermarkAdvanced: offset => advances.push(offset) }),
-    followers,
-    advances,
+  const machine = new PartitionLeader(options, options, {
+    highWatermarkAdvanced: offset => advances.push(offset),
+    inSyncReplicasProposed: proposal => proposals.push(proposal),
+  })
+  const fetch: Bench['fetch'] = (brokerId, fetchOffset, nowMs, brokerEpoch = 10 * brokerId) => {
+    machine.onFollowerFetch({ brokerId, brokerEpoch, fetchOffset, logStartOffset: 0 }, machine.logEndOffset, nowMs)
   }
+  return { leader: machine, advances, proposals, fetch }
 }
 
 describe('one replica', () => {
   test('what is written is committed', () => {
     const { leader: alone, advances } = leader()
-    alone.onAppended(3)
-    alone.onAppended(3)
-    alone.onAppended(7)
+    alone.onAppended(3, 0)
+    alone.onAppended(3, 0)
+    alone.onAppended(7, 0)
     expect(advances).toEqual([3, 7])
     expect(alone.highWatermark).toBe(7)
   })
 
   test('elected with a log above its checkpoint: commits the log', () => {
     const { leader: alone, advances } = leader({ highWatermark: 4, logEndOffset: 10 })
-    alone.onElected()
+    alone.onElected(0)
     expect(advances).toEqual([10])
     expect(alone.epochStartOffset).toBe(10)
   })
@@ -46,32 +61,32 @@ describe('one replica', () => {
   test('min.insync.replicas above the replication factor: counts as the replication factor', () => {
     const { leader: alone, advances } = leader({ minInSyncReplicas: () => 2 })
     expect(alone.hasEnoughInSyncReplicas).toBe(true)
-    alone.onAppended(1)
+    alone.onAppended(1, 0)
     expect(advances).toEqual([1])
   })
 })
 
 describe('several replicas', () => {
   test('high watermark: what the slowest in-sync replica has', () => {
-    const { leader: first, followers, advances } = leader({}, [2, 3])
-    first.onAppended(10)
-    first.onFollowerFetch(followers[0]!, 10, 0, 1)
+    const { leader: first, fetch, advances } = leader({}, [2, 3])
+    first.onAppended(10, 0)
+    fetch(2, 10, 1)
     expect(advances).toEqual([])
-    first.onFollowerFetch(followers[1]!, 6, 0, 2)
-    first.onFollowerFetch(followers[1]!, 10, 0, 3)
+    fetch(3, 6, 2)
+    fetch(3, 10, 3)
     expect(advances).toEqual([6, 10])
   })
 
   test('a replica out of sync: is not waited for', () => {
-    const { leader: first, followers, advances } = leader({ inSyncReplicas: [1, 2] }, [2, 3])
-    first.onAppended(10)
-    first.onFollowerFetch(followers[0]!, 8, 0, 1)
+    const { leader: first, fetch, advances } = leader({ inSyncReplicas: [1, 2] }, [2, 3])
+    first.onAppended(10, 0)
+    fetch(2, 8, 1)
     expect(advances).toEqual([8])
   })
 
   test('fewer in-sync replicas than min.insync.replicas: nothing is committed', () => {
     const { leader: first, advances } = leader({ inSyncReplicas: [1], minInSyncReplicas: () => 2 }, [2, 3])
-    first.onAppended(10)
+    first.onAppended(10, 0)
     expect(first.hasEnoughInSyncReplicas).toBe(false)
     expect(advances).toEqual([])
   })
@@ -89,15 +104,15 @@ function checkRandom(seed: number): void {
   }
   const ids = [2, 3, 4].slice(0, below(4))
   const inSyncReplicas = [1, ...ids.filter(() => below(3) > 0)]
-  const { leader: first, followers, advances } = leader({ inSyncReplicas }, ids)
+  const { leader: first, fetch, advances } = leader({ inSyncReplicas, isBrokerAlive: () => false }, ids)
   const has = new Map(ids.map(id => [id, -1]))
   for (let step = 0; step < 60; step++) {
-    const follower = followers[below(followers.length + 1)]
-    if (follower === undefined) first.onAppended(first.logEndOffset + below(5))
+    const id = ids[below(ids.length + 1)]
+    if (id === undefined) first.onAppended(first.logEndOffset + below(5), step)
     else {
-      const offset = Math.min(first.logEndOffset, Math.max(0, has.get(follower.brokerId)!) + below(4))
-      has.set(follower.brokerId, offset)
-      first.onFollowerFetch(follower, offset, 0, step)
+      const offset = Math.min(first.logEndOffset, Math.max(0, has.get(id)!) + below(4))
+      has.set(id, offset)
+      fetch(id, offset, step)
     }
     const slowest = Math.min(
       first.logEndOffset,
@@ -114,8 +129,8 @@ function checkRandom(seed: number): void {
 describe('follower progress', () => {
   test('caught up: judged against the end at the fetch before, too', () => {
     const follower = new FollowerProgress(2, 0)
-    follower.onFetch(0, 0, 100, 1000)
-    follower.onFetch(100, 0, 200, 2000)
+    follower.onFetch({ brokerId: 2, brokerEpoch: 1, fetchOffset: 0, logStartOffset: 0 }, 100, 1000)
+    follower.onFetch({ brokerId: 2, brokerEpoch: 1, fetchOffset: 100, logStartOffset: 0 }, 200, 2000)
     // At 1000 the leader ended at 100, and now the follower has that: it was caught up at 1000.
     expect(follower.lags(200, 10_999, 10_000)).toBe(false)
     expect(follower.lags(200, 11_001, 10_000)).toBe(true)
@@ -123,7 +138,7 @@ describe('follower progress', () => {
 
   test('an idle partition: stays in sync for ever', () => {
     const follower = new FollowerProgress(2, 0)
-    follower.onFetch(5, 0, 5, 1)
+    follower.onFetch({ brokerId: 2, brokerEpoch: 1, fetchOffset: 5, logStartOffset: 0 }, 5, 1)
     expect(follower.lags(5, 1e9, 10_000)).toBe(false)
   })
 })
