@@ -29,7 +29,9 @@ export async function takeOver(options: TakeOverOptions): Promise<Extract<Contro
   const brokers = await watches.brokers()
   const topics = await watches.topicsWithLeadership(await watches.topicNames(), topicIdFor)
   const deletions = await watches.deletions()
-  return { event: 'elected', brokers, topics, deletions }
+  const reassignments = await watches.reassignments()
+  const elections = await watches.elections()
+  return { event: 'elected', brokers, topics, deletions, reassignments, elections }
 }
 
 /** Brokers of Kafka wait for `/feature` when they start; its version is what ApiVersions calls the finalized features epoch. */

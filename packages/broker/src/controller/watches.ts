@@ -2,16 +2,20 @@ import type { Logger } from '@millrace/runtime/logger'
 import type { Watcher } from '@millrace/zookeeper/coordination'
 import type { RegisteredBroker, TopicSnapshot } from '../core/controller/controller-state.ts'
 import type { Leadership, ReplicaAssignment } from '../core/controller/leadership.ts'
-import { childrenOf, read } from '../metadata/coordination.ts'
-import { MalformedZnode } from '../metadata/znode.ts'
+import { childrenOf, read, readAndWatch } from '../metadata/coordination.ts'
+import { MalformedZnode, type Znode } from '../metadata/znode.ts'
 import {
   brokersZnode,
   brokerZnode,
   deleteTopicsZnode,
   logDirEventsZnode,
   logDirEventZnode,
+  preferredElectionZnode,
+  reassignPartitionsZnode,
   topicsZnode,
   topicZnode,
+  type NamedPartition,
+  type RequestedReassignment,
   type TopicAssignment,
 } from '../metadata/znodes.ts'
 import { securityProtocolId } from '../settings/endpoint.ts'
@@ -27,6 +31,8 @@ export type Change =
   | { readonly change: 'topic'; readonly topic: string }
   | { readonly change: 'deletions' }
   | { readonly change: 'log-dir-events' }
+  | { readonly change: 'reassignments' }
+  | { readonly change: 'elections' }
 
 /**
  * What the controller reads of ZooKeeper, with a watch on all of it. Watches fire once; each read sets its own anew, so a
@@ -122,6 +128,30 @@ export class Watches {
       return found?.value ?? -1
     })
     return { names, brokerIds: [...new Set(brokerIds.filter(id => id >= 0))] }
+  }
+
+  /** What `/admin/reassign_partitions` asks for; null: it is not there, or cannot be understood. */
+  reassignments(): Promise<readonly RequestedReassignment[] | null> {
+    return this.#request(reassignPartitionsZnode, { change: 'reassignments' })
+  }
+
+  /** What `/admin/preferred_replica_election` asks for. */
+  elections(): Promise<readonly NamedPartition[] | null> {
+    return this.#request(preferredElectionZnode, { change: 'elections' })
+  }
+
+  /** A znode that old tools create when they want something. */
+  async #request<Value>(znode: Znode<[], Value>, change: Change): Promise<Value | null> {
+    try {
+      const found = await this.#term.read(coordination =>
+        readAndWatch(coordination, znode, znode.path(), this.#on(change)),
+      )
+      return found?.value ?? null
+    } catch (error) {
+      if (!(error instanceof MalformedZnode)) throw error
+      this.#logger.error('a request by znode cannot be read: it is left alone', { error })
+      return null
+    }
   }
 
   /** Topics with their assignments, and no leadership; those that vanish meanwhile are left out. */

@@ -1,13 +1,16 @@
 import type { Logger } from '@millrace/runtime/logger'
 import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordination'
 import type { Operation } from '@millrace/zookeeper/coordination'
-import { isBeingReassigned } from '../core/controller/leadership.ts'
 import type { Leadership } from '../core/controller/leadership.ts'
 import type { Write, WriteOutcome } from '../core/controller/plan-step.ts'
+import { read, type Versioned } from '../metadata/coordination.ts'
+import { MalformedZnode, type Znode } from '../metadata/znode.ts'
 import {
   configZnode,
   deleteTopicZnode,
   partitionStateZnode,
+  preferredElectionZnode,
+  reassignPartitionsZnode,
   topicPartitionsZnode,
   topicPartitionZnode,
   topicZnode,
@@ -20,6 +23,7 @@ import { stateOf } from './read-leadership.ts'
 type CreateState = Extract<Write, { write: 'create-state' }>
 type UpdateState = Extract<Write, { write: 'update-state' }>
 type UpdateAssignment = Extract<Write, { write: 'update-assignment' }>
+type ForgetReassignments = Extract<Write, { write: 'forget-reassignments' }>
 
 /** Carries out the writes of one step, side by side. Each is one fenced transaction, or several for a whole topic. */
 export class WriteExecutor {
@@ -49,6 +53,10 @@ export class WriteExecutor {
         return this.#deleteTopic(write.topic)
       case 'delete-marker':
         return this.#deleteMarker(write.topic)
+      case 'forget-reassignments':
+        return this.#forgetReassignments(write)
+      case 'delete-preferred-election':
+        return this.#deletePreferredElection()
     }
   }
 
@@ -86,22 +94,52 @@ export class WriteExecutor {
     return this.#decide([set], () => this.#readBack(write, leadership))
   }
 
-  #updateAssignment({ topic, topicId, partitions }: UpdateAssignment): Promise<WriteOutcome> {
-    const moving = [...partitions].filter(([, assignment]) => isBeingReassigned(assignment))
-    const value = {
-      topicId,
-      partitions: new Map([...partitions].map(([partition, { replicas }]) => [partition, replicas])),
-      addingReplicas: new Map(moving.map(([partition, { addingReplicas }]) => [partition, addingReplicas])),
-      removingReplicas: new Map(moving.map(([partition, { removingReplicas }]) => [partition, removingReplicas])),
+  /**
+   * Only the partitions that change: others may have been added since the controller last read. Conflict: the topic is gone,
+   * or is another one of the same name.
+   */
+  async #updateAssignment({ topic, topicId, partitions, dropped = [] }: UpdateAssignment): Promise<WriteOutcome> {
+    const path = topicZnode.path(topic)
+    for (;;) {
+      const found = await this.#readIfSound(topicZnode, path)
+      if (found === null || (found.value.topicId ?? topicId) !== topicId) return 'conflict'
+      const replicas = new Map(found.value.partitions)
+      const addingReplicas = new Map(found.value.addingReplicas)
+      const removingReplicas = new Map(found.value.removingReplicas)
+      for (const [partition, assignment] of partitions) {
+        replicas.set(partition, assignment.replicas)
+        setUnlessEmpty(addingReplicas, partition, assignment.addingReplicas)
+        setUnlessEmpty(removingReplicas, partition, assignment.removingReplicas)
+      }
+      for (const partition of dropped) replicas.delete(partition)
+      const data = topicZnode.encode({ topicId, partitions: replicas, addingReplicas, removingReplicas })
+      const outcome = await this.#decide([{ op: 'set', path, data, version: found.stat.version }], () =>
+        Promise.resolve('conflict'),
+      )
+      // Refused or in doubt: what is there now is read, and the same is written once more or to a newer version.
+      if (outcome === 'done') return 'done'
     }
-    const set: Operation = {
-      op: 'set',
-      path: topicZnode.path(topic),
-      data: topicZnode.encode(value),
-      version: AnyVersion,
+  }
+
+  async #forgetReassignments({ requests }: ForgetReassignments): Promise<WriteOutcome> {
+    const path = reassignPartitionsZnode.path()
+    for (;;) {
+      const found = await this.#readIfSound(reassignPartitionsZnode, path)
+      if (found === null) return 'done'
+      const remaining = found.value.filter(listed => !requests.some(request => isAbout(request, listed)))
+      if (remaining.length === found.value.length && remaining.length > 0) return 'done'
+      const { version } = found.stat
+      const change: Operation =
+        remaining.length === 0
+          ? { op: 'delete', path, version }
+          : { op: 'set', path, data: reassignPartitionsZnode.encode(remaining), version }
+      if ((await this.#decide([change], () => Promise.resolve('conflict'))) === 'done') return 'done'
     }
-    // Written once or twice, it says the same.
-    return this.#decide([set], () => Promise.resolve('again'))
+  }
+
+  #deletePreferredElection(): Promise<WriteOutcome> {
+    const path = preferredElectionZnode.path()
+    return this.#decide([{ op: 'delete', path, version: AnyVersion }], () => Promise.resolve('again'))
   }
 
   /**
@@ -174,7 +212,31 @@ export class WriteExecutor {
     }
   }
 
+  /** Null where there is no such znode, or one that makes no sense: that one is left alone. */
+  async #readIfSound<Value>(znode: Znode<never, Value>, path: string): Promise<Versioned<Value> | null> {
+    try {
+      return await this.#term.read(coordination => read(coordination, znode, path))
+    } catch (error) {
+      if (!(error instanceof MalformedZnode)) throw error
+      this.#logger.error('znode cannot be read: it is not changed', { path, error })
+      return null
+    }
+  }
+
   async #exists(path: string): Promise<boolean> {
     return (await this.#term.read(coordination => coordination.exists(path))) !== null
   }
 }
+
+function setUnlessEmpty(lists: Map<number, readonly number[]>, partition: number, replicas: readonly number[]): void {
+  if (replicas.length === 0) lists.delete(partition)
+  else lists.set(partition, replicas)
+}
+
+const isAbout = (
+  request: ForgetReassignments['requests'][number],
+  listed: { readonly topic: string; readonly partition: number; readonly replicas: readonly number[] },
+): boolean =>
+  request.topic === listed.topic &&
+  request.partition === listed.partition &&
+  (request.replicas === null || request.replicas.join() === listed.replicas.join())

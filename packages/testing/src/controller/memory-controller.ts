@@ -5,7 +5,15 @@ import type { ControllerEvent } from '@millrace/broker/core/controller/event'
 import { settledAssignment } from '@millrace/broker/core/controller/leadership'
 import type { Leadership, ReplicaAssignment } from '@millrace/broker/core/controller/leadership'
 import { plan } from '@millrace/broker/core/controller/plan'
-import type { PartitionName, Step, StepAnswer, Write, WriteOutcome } from '@millrace/broker/core/controller/plan-step'
+import type { ReassignmentRequest } from '@millrace/broker/core/controller/plan-reassignment'
+import type {
+  PartitionName,
+  Plan,
+  Step,
+  StepAnswer,
+  Write,
+  WriteOutcome,
+} from '@millrace/broker/core/controller/plan-step'
 
 /** A topic as ZooKeeper would hold it. */
 interface StoredTopic {
@@ -20,6 +28,9 @@ export class MemoryZnodes {
   readonly markers = new Set<string>()
   readonly uncleanTopics = new Set<string>()
   brokers: readonly RegisteredBroker[] = []
+  /** What old tools wrote under /admin; null: nothing. */
+  reassignments: readonly ReassignmentRequest[] | null = null
+  elections: readonly PartitionName[] | null = null
   controllerEpoch = 0
   #topicCount = 0
 
@@ -74,7 +85,9 @@ export class MemoryController {
   elect(): void {
     const { brokers, topics, markers } = this.znodes
     const snapshots = [...topics.keys()].map(name => this.znodes.snapshot(name))
-    this.run({ event: 'elected', brokers, topics: snapshots, deletions: [...markers] })
+    const { reassignments, elections } = this.znodes
+    const event = { brokers, topics: snapshots, deletions: [...markers], reassignments, elections }
+    this.run({ event: 'elected', ...event })
   }
 
   brokersChanged(): void {
@@ -96,9 +109,14 @@ export class MemoryController {
   }
 
   run(event: ControllerEvent): void {
-    const steps = plan(this.state, event)
+    this.carryOut(plan(this.state, event))
+  }
+
+  /** Any plan of `core/controller`, step by step, in memory. */
+  carryOut<Result>(steps: Plan<Result>): Result {
     let next = steps.next()
     while (next.done !== true) next = steps.next(this.#answer(next.value))
+    return next.value
   }
 
   /** What was sent since the last call. */
@@ -158,7 +176,9 @@ export class MemoryController {
       case 'update-assignment': {
         const topic = topics.get(write.topic)
         if (topic === undefined) return 'conflict'
-        topic.assignment = new Map(write.partitions)
+        if (topic.topicId !== write.topicId) return 'conflict'
+        topic.assignment = new Map([...topic.assignment, ...write.partitions])
+        for (const partition of write.dropped ?? []) topic.assignment.delete(partition)
         return 'done'
       }
       case 'delete-topic':
@@ -168,9 +188,24 @@ export class MemoryController {
       case 'delete-marker':
         markers.delete(write.topic)
         return 'done'
+      case 'forget-reassignments': {
+        const remaining = this.znodes.reassignments?.filter(listed => !write.requests.some(isAbout(listed))) ?? []
+        this.znodes.reassignments = remaining.length === 0 ? null : remaining
+        return 'done'
+      }
+      case 'delete-preferred-election':
+        this.znodes.elections = null
+        return 'done'
     }
   }
 }
+
+const isAbout =
+  (listed: ReassignmentRequest) =>
+  ({ topic, partition, replicas }: ReassignmentRequest): boolean =>
+    topic === listed.topic &&
+    partition === listed.partition &&
+    (replicas === null || replicas.join() === listed.replicas?.join())
 
 export const registeredBroker = (id: number, epoch: number, rack: string | null = null): RegisteredBroker => ({
   id,

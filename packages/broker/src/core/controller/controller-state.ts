@@ -57,6 +57,9 @@ export class ControllerState {
   /** Queued, but waiting: for a replica that is offline, or for a reassignment. */
   readonly deletionIneligible = new Set<string>()
   readonly shuttingDown = new Set<number>()
+  /** `/admin/reassign_partitions` exists: who completes or replaces a reassignment must look there. */
+  hasRequestedReassignments = false
+  readonly #topicsById = new Map<string, TopicContext>()
   readonly #brokers = new Map<number, RegisteredBroker>()
   readonly #offlineFolders = new Map<number, Set<PartitionContext>>()
 
@@ -131,6 +134,7 @@ export class ControllerState {
     assert(!this.topics.has(snapshot.name), `${snapshot.name}: a topic is added once`)
     const topic: TopicContext = { name: snapshot.name, id: snapshot.topicId, partitions: new Map() }
     this.topics.set(snapshot.name, topic)
+    this.#topicsById.set(snapshot.topicId, topic)
     for (const partition of [...snapshot.partitions.keys()].sort((left, right) => left - right)) {
       const context = this.addPartition(topic, partition, snapshot.partitions.get(partition)!)
       const leadership = snapshot.leadership.get(partition)
@@ -153,9 +157,14 @@ export class ControllerState {
       for (const marked of this.#offlineFolders.values()) marked.delete(partition)
     }
     this.topics.delete(name)
+    this.#topicsById.delete(topic.id)
     this.deletionQueue.delete(name)
     this.deletionStarted.delete(name)
     this.deletionIneligible.delete(name)
+  }
+
+  topicById(id: string): TopicContext | undefined {
+    return this.#topicsById.get(id)
   }
 
   partition(topic: string, partition: number): PartitionContext | undefined {

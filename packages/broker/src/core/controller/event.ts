@@ -1,5 +1,7 @@
 import type { RegisteredBroker, TopicSnapshot } from './controller-state.ts'
 import type { ReplicaAssignment } from './leadership.ts'
+import type { ReassignmentRequest } from './plan-reassignment.ts'
+import type { PartitionName } from './plan-step.ts'
 
 /** What can happen to a controller. Events carry what was read from ZooKeeper: a plan reads only to settle a conflict. */
 export type ControllerEvent =
@@ -9,6 +11,9 @@ export type ControllerEvent =
       readonly brokers: readonly RegisteredBroker[]
       readonly topics: readonly TopicSnapshot[]
       readonly deletions: readonly string[]
+      /** What the znodes of old tools ask for; null: there is no such znode. */
+      readonly reassignments: readonly ReassignmentRequest[] | null
+      readonly elections: readonly PartitionName[] | null
     }
   /** All brokers registered now. */
   | { readonly event: 'brokers-changed'; readonly brokers: readonly RegisteredBroker[] }
@@ -46,6 +51,14 @@ export type ControllerEvent =
     }
   /** `unclean.leader.election.enable` was turned on: of one topic, or (null) of all without a setting of their own. */
   | { readonly event: 'unclean-election-enabled'; readonly topic: string | null }
+  /** The ISR of these partitions was changed by their leader. */
+  | { readonly event: 'isr-changed'; readonly partitions: readonly PartitionName[] }
+  /** All that `/admin/reassign_partitions` says now; null: it is gone. */
+  | { readonly event: 'reassignments-requested'; readonly requests: readonly ReassignmentRequest[] | null }
+  /** What `/admin/preferred_replica_election` says. */
+  | { readonly event: 'elections-requested'; readonly partitions: readonly PartitionName[] }
+  /** Time to look at the balance of leaders: `leader.imbalance.*`. */
+  | { readonly event: 'balance-due'; readonly percentage: number }
 
 export interface ReplicaAnswer {
   readonly topic: string

@@ -3,8 +3,11 @@ import type { ControllerEvent } from './event.ts'
 import { isBeingReassigned } from './leadership.ts'
 import type { Replica } from './partition-context.ts'
 import { bringPartitionsOnline } from './partition-states.ts'
-import { send, write } from './plan-step.ts'
+import { planElectionsRequested } from './plan-leader-election.ts'
+import { planReassignmentsRequested, resumeReassignments } from './plan-reassignment.ts'
+import { note, send, write } from './plan-step.ts'
 import type { Plan } from './plan-step.ts'
+import { removeReplicas } from './reassignment-steps.ts'
 import { changeReplicas } from './replica-states.ts'
 import { RequestBatch } from './request-batch.ts'
 import { markIneligible, resumeDeletions } from './topic-deletion.ts'
@@ -26,7 +29,12 @@ export function* planBecomeController(state: ControllerState, event: Elected): P
   yield* startReplicas(state)
   startPartitions(state)
   yield* bringPartitionsOnline(state)
+  yield* removeStrays(state)
+  yield* planReassignmentsRequested(state, event.reassignments)
+  const requested = new Set(event.reassignments?.map(({ topic, partition }) => state.partition(topic, partition)))
+  yield* resumeReassignments(state, partition => !requested.has(partition))
   yield* resumeDeletions(state)
+  if (event.elections !== null) yield* planElectionsRequested(state, event.elections)
 }
 
 function* queueDeletions(state: ControllerState, deletions: readonly string[]): Plan {
@@ -70,6 +78,31 @@ function startPartitions(state: ControllerState): void {
   for (const partition of state.partitions()) {
     const leader = partition.leadership?.leader
     if (leader === undefined) partition.state = 'new'
-    else partition.state = state.isReplicaOnline(leader, partition) ? 'online' : 'offline'
+    else {
+      const canLead = partition.assignment.replicas.includes(leader) && state.isReplicaOnline(leader, partition)
+      partition.state = canLead ? 'online' : 'offline'
+    }
   }
+}
+
+/**
+ * Members of an ISR that the assignment does not name: the last controller gave up a reassignment, wrote that down and
+ * died before it removed them. (Kafka forgets them, and the ISR keeps a member that nobody may elect.)
+ */
+function* removeStrays(state: ControllerState): Plan {
+  const strays: Replica[] = []
+  for (const partition of state.partitions()) {
+    const { assignment, leadership } = partition
+    if (leadership === null || state.isQueuedForDeletion(partition.topic)) continue
+    const isStray = (id: number): boolean => !assignment.replicas.includes(id)
+    // With nobody else in it the last good copy would go.
+    if (leadership.inSyncReplicas.every(isStray)) continue
+    for (const brokerId of leadership.inSyncReplicas.filter(isStray)) {
+      partition.rememberReplicaState(brokerId, 'online')
+      strays.push({ partition, brokerId })
+    }
+  }
+  if (strays.length > 0)
+    yield* note('warn', 'replicas outside of their assignment are removed', { count: strays.length })
+  yield* removeReplicas(state, strays)
 }

@@ -2,6 +2,8 @@ import type { ControllerState, RegisteredBroker } from './controller-state.ts'
 import type { ReplicaAnswer } from './event.ts'
 import type { PartitionContext, Replica } from './partition-context.ts'
 import { bringPartitionsOnline, changePartitions } from './partition-states.ts'
+import { targetReplicas } from './leadership.ts'
+import { resumeReassignments } from './plan-reassignment.ts'
 import { note, send } from './plan-step.ts'
 import type { Plan } from './plan-step.ts'
 import { changeReplicas } from './replica-states.ts'
@@ -77,6 +79,7 @@ function* startBrokers(state: ControllerState, brokers: readonly RegisteredBroke
   const replicas = state.replicasOn(started)
   yield* changeReplicas(state, replicas, 'online')
   yield* bringPartitionsOnline(state)
+  yield* resumeReassignments(state, ({ assignment }) => targetReplicas(assignment).some(id => started.has(id)))
   yield* resumeDeletionOf(state, topicsOf(replicas))
 }
 

@@ -38,11 +38,20 @@ export type Write =
       readonly write: 'update-assignment'
       readonly topic: string
       readonly topicId: string
+      /** The ones that change; the others stay as they are in ZooKeeper. */
       readonly partitions: ReadonlyMap<number, ReplicaAssignment>
+      /** Partitions to be dropped: they were added to a topic that is being deleted. */
+      readonly dropped?: readonly number[]
     }
   /** The topic's znodes, its settings and its deletion marker, the marker not before the others: interrupted, it resumes. */
   | { readonly write: 'delete-topic'; readonly topic: string }
   | { readonly write: 'delete-marker'; readonly topic: string }
+  /** Out of `/admin/reassign_partitions`: entries with these replicas, or (null) with whatever replicas. */
+  | {
+      readonly write: 'forget-reassignments'
+      readonly requests: readonly (PartitionName & { readonly replicas: readonly number[] | null })[]
+    }
+  | { readonly write: 'delete-preferred-election' }
 
 /**
  * - done: applied; `leadership` writes left the znode at the partition epoch they carry.

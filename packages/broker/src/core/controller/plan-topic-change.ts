@@ -39,9 +39,9 @@ export function* planTopicModified(
   const added = [...partitions].filter(([partition]) => !topic.partitions.has(partition))
   if (added.length === 0) return
   if (state.isQueuedForDeletion(name)) {
-    const known = new Map([...partitions].filter(([partition]) => topic.partitions.has(partition)))
     yield* note('warn', 'partitions added to a topic that is being deleted: dropped', { topic: name })
-    yield* write([{ write: 'update-assignment', topic: name, topicId: topic.id, partitions: known }])
+    const dropped = added.map(([partition]) => partition)
+    yield* write([{ write: 'update-assignment', topic: name, topicId: topic.id, partitions: new Map(), dropped }])
     return
   }
   yield* note('info', 'partitions added', { topic: name, partitions: added.map(([partition]) => partition) })

@@ -8,6 +8,8 @@ import {
   planLeaderAndIsrAnswered,
   planLogFoldersFailed,
 } from './plan-broker-change.ts'
+import { planBalanceLeaders, planElectionsRequested } from './plan-leader-election.ts'
+import { planIsrChanged, planReassignmentsRequested } from './plan-reassignment.ts'
 import type { Plan } from './plan-step.ts'
 import {
   planDeletionAnswered,
@@ -42,5 +44,13 @@ export function plan(state: ControllerState, event: ControllerEvent): Plan {
       return planDeletionAnswered(state, event.brokerId, event.brokerEpoch, event.partitions)
     case 'unclean-election-enabled':
       return planUncleanElectionEnabled(state, event.topic)
+    case 'isr-changed':
+      return planIsrChanged(state, event.partitions)
+    case 'reassignments-requested':
+      return planReassignmentsRequested(state, event.requests)
+    case 'elections-requested':
+      return planElectionsRequested(state, event.partitions)
+    case 'balance-due':
+      return planBalanceLeaders(state, event.percentage)
   }
 }

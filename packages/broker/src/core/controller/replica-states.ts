@@ -1,10 +1,10 @@
 import { assert } from '@millrace/runtime/invariant'
 import { NoLeader } from './leadership.ts'
-import type { Leadership } from './leadership.ts'
 import type { ControllerState } from './controller-state.ts'
 import type { PartitionContext, Replica, ReplicaState } from './partition-context.ts'
-import { nameOf, nextTerm, rereadLeadership, stateUpdate } from './partition-states.ts'
-import { note, send, write } from './plan-step.ts'
+import { updateLeadership } from './leadership-update.ts'
+import { nameOf, nextTerm } from './partition-states.ts'
+import { note, send } from './plan-step.ts'
 import type { Plan } from './plan-step.ts'
 import { RequestBatch } from './request-batch.ts'
 
@@ -102,6 +102,8 @@ function* takeReplicasOffline(
       batch.addUpdateMetadata(state.brokerIds(), [partition])
     } else {
       if (!changed.has(partition)) continue
+      // As Kafka's: what is sent is this controller's word, also where nothing had to be written.
+      partition.rememberLeadership({ ...partition.leadership, controllerEpoch: state.controllerEpoch })
       if (!state.isQueuedForDeletion(partition.topic)) {
         const others = partition.assignment.replicas.filter(id => id !== brokerId)
         batch.addLeaderAndIsr(others, partition, false)
@@ -111,50 +113,26 @@ function* takeReplicasOffline(
   }
 }
 
-const maxShrinkRounds = 10
-
 /**
  * Takes the replica out of the ISRs in ZooKeeper, and out of leadership. The last member of an ISR stays in it, with no
  * leader: the partition then comes back whole when that broker does. Answers the partitions that are done, those whose
  * ISR lacked it included.
  */
-function* removeFromIsr(
+function removeFromIsr(
   state: ControllerState,
   brokerId: number,
   partitions: readonly PartitionContext[],
 ): Plan<ReadonlySet<PartitionContext>> {
-  const done = new Set<PartitionContext>()
-  let waiting = [...partitions]
-  for (let round = 0; waiting.length > 0 && round < maxShrinkRounds; round++) {
-    const changes: { partition: PartitionContext; next: Leadership }[] = []
-    for (const partition of waiting) {
-      const leadership = partition.leadership
-      if (leadership === null) continue
-      const { leader, inSyncReplicas } = leadership
-      if (!inSyncReplicas.includes(brokerId)) {
-        done.add(partition)
-        continue
-      }
-      const next = nextTerm(state, leadership, {
-        leader: leader === brokerId ? NoLeader : leader,
-        inSyncReplicas: inSyncReplicas.length === 1 ? inSyncReplicas : inSyncReplicas.filter(id => id !== brokerId),
-      })
-      assert(next.inSyncReplicas.length > 0, `${partition.name}: an ISR must never be empty`)
-      changes.push({ partition, next })
-    }
-    const outcomes = yield* write(changes.map(({ partition, next }) => stateUpdate(partition, next)))
-    const conflicts: PartitionContext[] = []
-    changes.forEach(({ partition, next }, index) => {
-      if (outcomes[index] !== 'done') {
-        conflicts.push(partition)
-        return
-      }
-      partition.rememberLeadership(next)
-      done.add(partition)
+  return updateLeadership(state, partitions, leadership => {
+    const { leader, inSyncReplicas } = leadership
+    if (!inSyncReplicas.includes(brokerId)) return null
+    const next = nextTerm(state, leadership, {
+      leader: leader === brokerId ? NoLeader : leader,
+      inSyncReplicas: inSyncReplicas.length === 1 ? inSyncReplicas : inSyncReplicas.filter(id => id !== brokerId),
     })
-    waiting = yield* rereadLeadership(state, conflicts)
-  }
-  return done
+    assert(next.inSyncReplicas.length > 0, 'an ISR must never be empty')
+    return next
+  })
 }
 
 function byBroker(replicas: readonly Replica[]): Map<number, PartitionContext[]> {
