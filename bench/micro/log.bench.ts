@@ -40,9 +40,15 @@ const shapes = [
   { name: '1000 x 1 KiB', records: 1000, valueBytes: 1024, perTurn: 4, totalBytes },
 ]
 
-console.log(['shape'.padEnd(14), 'append MB/s', 'M msg/s', 'raw MB/s', 'ratio', '| read MB/s', 'raw MB/s', 'ratio'].join('  '))
+console.log(
+  ['shape'.padEnd(14), 'append MB/s', 'M msg/s', 'raw MB/s', 'ratio', '| read MB/s', 'raw MB/s', 'ratio'].join('  '),
+)
 for (const [index, shape] of shapes.entries()) {
-  const records = Array.from({ length: shape.records }, () => ({ timestamp: Date.now(), key: null, value: Buffer.alloc(shape.valueBytes, 'x') }))
+  const records = Array.from({ length: shape.records }, () => ({
+    timestamp: Date.now(),
+    key: null,
+    value: Buffer.alloc(shape.valueBytes, 'x'),
+  }))
   const template = buildBatch(records)
   const log = logs.create({ topic: 'bench', partition: index, topicId: null, isNew: true })
   // Once to warm code and memory, then measured.
@@ -55,7 +61,17 @@ for (const [index, shape] of shapes.entries()) {
   const messages = (appended / template.length) * shape.records
   const column = (value: number, digits = 0): string => value.toFixed(digits).padStart(9)
   console.log(
-    [shape.name.padEnd(14), column(appended / 1e6), column(messages / 1e6, 2), column(raw / 1e6), column(appended / raw, 2), '|', column(read / 1e6), column(rawReads / 1e6), column(read / rawReads, 2)].join('  '),
+    [
+      shape.name.padEnd(14),
+      column(appended / 1e6),
+      column(messages / 1e6, 2),
+      column(raw / 1e6),
+      column(appended / raw, 2),
+      '|',
+      column(read / 1e6),
+      column(rawReads / 1e6),
+      column(read / rawReads, 2),
+    ].join('  '),
   )
 }
 await logs.close()
