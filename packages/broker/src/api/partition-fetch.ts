@@ -2,6 +2,7 @@ import { Codec } from '@millrace/protocol/compression/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { AbortedTransaction, PartitionData } from '@millrace/protocol/messages/01-fetch'
 import { batchSizeAt, codecAt, magicAt } from '@millrace/protocol/records/record-batch'
+import { fetchPosition } from '../core/partition/fetch-position.ts'
 import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
 import type { FetchedBatches } from '../log/batch-reader.ts'
 import { OffsetOutOfRange } from '../log/log-errors.ts'
@@ -98,16 +99,20 @@ export class PartitionFetch implements FetchedPartition {
     const found = this.find()
     if (typeof found === 'number') return this.fail(found)
     this.partition = found
-    const { fetchOffset, lastFetchedEpoch } = this.asked
     // Before the read, so that the answer never claims less than its records show and never more than was true.
     const offsets = found.offsets()
-    if (lastFetchedEpoch >= 0 && this.diverges(found, lastFetchedEpoch)) return
-    if (fetchOffset < offsets.logStartOffset || fetchOffset > offsets.logEndOffset) {
-      return this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
-    }
+    const { fetchOffset, lastFetchedEpoch } = this.asked
+    const { leaderEpochs } = found.log
+    const position = fetchPosition({ fetchOffset, lastFetchedEpoch, leaderEpochs, ...offsets })
+    if (position === 'out-of-range') return this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
     this.highWatermark = offsets.highWatermark
     this.lastStableOffset = offsets.lastStableOffset
     this.logStartOffset = offsets.logStartOffset
+    if (position !== 'in-range') {
+      // The reader followed another history: it is told where ours leaves it, instead of records (KIP-595).
+      this.diverging = { epoch: position.leaderEpoch, endOffset: position.endOffset }
+      return
+    }
     this.isBehind = found.endOffsetFor(this.terms.isolation) < offsets.logEndOffset
     this.readRecords(found, Math.min(this.asked.maxBytes, remainingBytes), minOneBatch)
   }
@@ -156,23 +161,6 @@ export class PartitionFetch implements FetchedPartition {
       return ErrorCode.INCONSISTENT_TOPIC_ID
     }
     return found
-  }
-
-  /** Did the reader follow another history? Then it is told where ours leaves it, instead of records (KIP-595). */
-  private diverges(partition: Partition, lastFetchedEpoch: number): boolean {
-    const { fetchOffset } = this.asked
-    const { leaderEpoch, endOffset } = partition.endOffsetOfEpoch(lastFetchedEpoch)
-    const offsets = partition.offsets()
-    if (endOffset < 0 || fetchOffset < offsets.logStartOffset) {
-      this.fail(ErrorCode.OFFSET_OUT_OF_RANGE)
-      return true
-    }
-    if (leaderEpoch >= lastFetchedEpoch && endOffset >= fetchOffset) return false
-    this.diverging = { epoch: leaderEpoch, endOffset }
-    this.highWatermark = offsets.highWatermark
-    this.lastStableOffset = offsets.lastStableOffset
-    this.logStartOffset = offsets.logStartOffset
-    return true
   }
 
   private readRecords(partition: Partition, maxBytes: number, minOneBatch: boolean): void {

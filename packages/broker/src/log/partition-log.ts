@@ -124,6 +124,10 @@ export class PartitionLog implements Committable {
   get logEndOffset(): number {
     return this.#writer.endOffset
   }
+  /** Where the next record goes: above `logEndOffset` while appended bytes wait for the end of the turn. */
+  get nextOffset(): number {
+    return this.#writer.nextOffset
+  }
   get highWatermark(): number {
     return this.#highWatermark
   }

@@ -156,8 +156,6 @@ export class Partition implements LogEffects, LeaderEffects {
     assert(isNewEpoch || !wasLeader, 'the acceptance rules refuse an epoch that was applied')
     this.attach(log)
     this.state = state
-    // Before any append: followers find out where to truncate by asking where epochs began (KIP-101).
-    log.assignLeaderEpoch(state.leaderEpoch)
     const nowMs = this.monotonicMs()
     const { cluster } = this
     this.leader = new PartitionLeader(
@@ -169,6 +167,7 @@ export class Partition implements LogEffects, LeaderEffects {
         replicas: state.replicas,
         highWatermark: log.highWatermark,
         logEndOffset: log.logEndOffset,
+        nextOffset: log.nextOffset,
         nowMs,
         requiresBrokerEpoch: cluster.requiresBrokerEpoch,
         attemptLifetimeMs: cluster.attemptLifetimeMs,
@@ -312,6 +311,10 @@ export class Partition implements LogEffects, LeaderEffects {
     this.log.setHighWatermark(highWatermark)
     this.commits.advance(highWatermark, this.committedCode())
     if (!this.isAnnouncing) this.fetchWaiters.notify()
+  }
+
+  leaderEpochBegan(leaderEpoch: number, startOffset: number): void {
+    this.log.assignLeaderEpoch(leaderEpoch, startOffset)
   }
 
   inSyncReplicasProposed(proposal: IsrProposal): void {

@@ -8,6 +8,8 @@ export interface FollowerLog {
   readonly highWatermark: number
   /** Exclusive; bytes that were appended and are not written yet are not counted. */
   readonly logEndOffset: number
+  /** Exclusive; they are. */
+  readonly nextOffset: number
   readonly leaderEpochs: Pick<LeaderEpochCache, 'latest' | 'isEmpty' | 'endOffsetFor'>
 }
 
@@ -103,7 +105,7 @@ export class PartitionFollower {
     this.log = log
     this.leaderId = start.leaderId
     this.leaderEpoch = start.leaderEpoch
-    this.fetchOffset = log.logEndOffset
+    this.fetchOffset = log.nextOffset
     this.phase = 'fetching'
     if (log.leaderEpochs.isEmpty) {
       // Nothing says who wrote what: only what is committed can be trusted.

@@ -22,6 +22,7 @@ function leader(changes: Partial<LeaderStart & LeaderTerms> = {}, followerIds: r
     replicas: [1, ...followerIds],
     highWatermark: 0,
     logEndOffset: 0,
+    nextOffset: changes.logEndOffset ?? 0,
     nowMs: 0,
     requiresBrokerEpoch: true,
     attemptLifetimeMs: 1000,
@@ -32,6 +33,7 @@ function leader(changes: Partial<LeaderStart & LeaderTerms> = {}, followerIds: r
     ...changes,
   }
   const machine = new PartitionLeader(options, options, {
+    leaderEpochBegan: () => {},
     highWatermarkAdvanced: offset => advances.push(offset),
     inSyncReplicasProposed: proposal => proposals.push(proposal),
   })

@@ -5,6 +5,11 @@ import { InSyncSet, type CommittedIsr, type IsrAnswer, type IsrProposal, type Pr
 
 /** What the shell must do next. The core itself touches no socket, file, timer or clock. */
 export interface LeaderEffects {
+  /**
+   * Note that `leaderEpoch` begins at `startOffset`, before any append of this epoch: followers find out where to truncate
+   * by asking where epochs began, also when nothing was ever written in them (KIP-101, KAFKA-7415).
+   */
+  leaderEpochBegan(leaderEpoch: number, startOffset: number): void
   /** Complete acks=all produces, and fetches that wait for records below this offset. */
   highWatermarkAdvanced(highWatermark: number): void
   /** Send this to the controller (AlterPartition), then call `onIsrAnswer` with it and what came back. */
@@ -32,6 +37,8 @@ export interface LeaderStart {
   readonly replicas: readonly number[]
   readonly highWatermark: number
   readonly logEndOffset: number
+  /** Where the first record of this epoch will go: above `logEndOffset` while appended bytes wait to be written. */
+  readonly nextOffset: number
   readonly nowMs: number
   /**
    * Does every follower say which life of its broker fetches (inter-broker protocol 3.5 and up)? Then one that does not
@@ -72,12 +79,13 @@ export class PartitionLeader {
 
   constructor(start: LeaderStart, terms: LeaderTerms, effects: LeaderEffects) {
     assert(start.highWatermark <= start.logEndOffset, 'nothing is committed that is not in the log')
+    assert(start.logEndOffset <= start.nextOffset, 'what is written was appended')
     assert(start.inSyncReplicas.includes(start.brokerId), 'the leader is in sync with itself')
     this.start = start
     this.terms = terms
     this.effects = effects
     this.leaderEpoch = start.leaderEpoch
-    this.epochStartOffset = start.logEndOffset
+    this.epochStartOffset = start.nextOffset
     this.logEndOffset = start.logEndOffset
     this.highWatermark = start.highWatermark
     this.isr = new InSyncSet(start)
@@ -137,8 +145,9 @@ export class PartitionLeader {
     return last
   }
 
-  /** Call once after construction: a leader alone in its set commits what its log holds. */
+  /** Call once after construction and before anything else: a leader alone in its set commits what its log holds. */
   onElected(nowMs: number): void {
+    this.effects.leaderEpochBegan(this.leaderEpoch, this.epochStartOffset)
     this.advance(nowMs)
   }
 
