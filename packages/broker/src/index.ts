@@ -1,0 +1,8 @@
+export { Broker } from './broker.ts'
+export type { BrokerOptions } from './broker.ts'
+export type { BrokerSettings } from './settings/broker-settings.ts'
+export { ConfigError } from './settings/config-error.ts'
+export { parseBrokerSettings } from './settings/parse.ts'
+export type { ParsedBrokerSettings } from './settings/parse.ts'
+export { parseProperties } from './settings/properties.ts'
+export type { Properties } from './settings/properties.ts'
