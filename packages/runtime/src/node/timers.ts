@@ -1,4 +1,5 @@
 import type { Timer, Timers } from '../ports.ts'
+import { monotonicMs } from './clock.ts'
 import type { Turn } from './turn.ts'
 
 /** setTimeout treats a longer delay as 1 ms. */
@@ -37,7 +38,7 @@ class OneShot implements Timer {
   #handle: NodeJS.Timeout | null = null
 
   constructor(delayMs: number, run: () => void) {
-    this.#dueMs = performance.now() + Math.max(0, delayMs)
+    this.#dueMs = monotonicMs() + Math.max(0, delayMs)
     this.#run = run
     this.#arm(delayMs)
   }
@@ -53,7 +54,7 @@ class OneShot implements Timer {
   }
 
   readonly #onTimeout = (): void => {
-    const leftMs = this.#dueMs - performance.now()
+    const leftMs = this.#dueMs - monotonicMs()
     if (leftMs > 0) {
       this.#arm(leftMs)
       return
