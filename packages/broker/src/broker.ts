@@ -9,6 +9,7 @@ import { advertisedApis, handlers, handlerTable, type Services } from './api/tab
 import { Controller } from './controller/controller.ts'
 import { connectOverNetwork } from './controller/broker-channel.ts'
 import { ControllerClient } from './controller/controller-client.ts'
+import { handOver } from './controller/controlled-shutdown.ts'
 import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
 import { LogDirectories } from './log/log-directories.ts'
@@ -196,6 +197,12 @@ export class Broker {
       requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
       deleteTopics: settings.get('delete.topic.enable'),
       uncleanByDefault: () => settings.get('unclean.leader.election.enable'),
+      leaderBalance: settings.get('auto.leader.rebalance.enable')
+        ? {
+            percentage: settings.get('leader.imbalance.per.broker.percentage'),
+            checkIntervalMs: 1_000 * settings.get('leader.imbalance.check.interval.seconds'),
+          }
+        : undefined,
     })
     settings.onChange(changed => {
       if (changed.has('unclean.leader.election.enable') && settings.get('unclean.leader.election.enable'))
@@ -222,7 +229,14 @@ export class Broker {
       logger,
     })
     this.began('producer ids', () => producerIds.close())
-    const topicCreation = new TopicCreation({ coordination, metadata, settings, random: world.random, logger, replicasMax })
+    const topicCreation = new TopicCreation({
+      coordination,
+      metadata,
+      settings,
+      random: world.random,
+      logger,
+      replicasMax,
+    })
     const services: Services = {
       brokerId,
       clusterId: cluster,
@@ -284,6 +298,20 @@ export class Broker {
     await controller.start()
     this.began('controller', () => controller.stop())
     server.startProcessing()
+    if (settings.get('controlled.shutdown.enable')) {
+      const shutdown = {
+        client: controllerClient,
+        metadata,
+        brokerId,
+        brokerEpoch: () => registrar.brokerEpoch,
+        logger,
+        attempts: settings.get('controlled.shutdown.max.retries'),
+        backoffMs: settings.get('controlled.shutdown.retry.backoff.ms'),
+      }
+      this.began('leadership', async () => {
+        await handOver(shutdown)
+      })
+    }
     logger.info('broker started', {
       brokerId,
       clusterId: cluster,
@@ -313,7 +341,8 @@ export class Broker {
   /** As kill -9 would, as far as a process can do that to a part of itself: nothing is flushed or checkpointed, the session is not ended. */
   async kill(): Promise<void> {
     this.running?.logs.abandon()
-    const spared = this.started.filter(({ name }) => name !== 'coordination' && name !== 'logs')
+    const orderly = ['coordination', 'logs', 'leadership']
+    const spared = this.started.filter(({ name }) => !orderly.includes(name))
     this.started.length = 0
     this.started.push(...spared)
     this.stopGraceMs = 0

@@ -5,6 +5,7 @@ import metadata from './03-metadata.ts'
 import leaderAndIsr from './04-leader-and-isr.ts'
 import stopReplica from './05-stop-replica.ts'
 import updateMetadata from './06-update-metadata.ts'
+import controlledShutdown from './07-controlled-shutdown.ts'
 import findCoordinator from './10-find-coordinator.ts'
 import apiVersions from './18-api-versions.ts'
 import createTopics from './19-create-topics.ts'
@@ -16,7 +17,11 @@ import describeConfigs, { type DescribeConfigsServices } from './32-describe-con
 import alterConfigs from './33-alter-configs.ts'
 import describeLogDirs from './35-describe-log-dirs.ts'
 import createPartitions from './37-create-partitions.ts'
+import electLeaders from './43-elect-leaders.ts'
 import incrementalAlterConfigs from './44-incremental-alter-configs.ts'
+import alterPartitionReassignments from './45-alter-partition-reassignments.ts'
+import listPartitionReassignments from './46-list-partition-reassignments.ts'
+import alterPartition from './56-alter-partition.ts'
 import describeCluster from './60-describe-cluster.ts'
 import describeProducers from './61-describe-producers.ts'
 import allocateProducerIds from './67-allocate-producer-ids.ts'
@@ -49,13 +54,18 @@ export const dataHandlers: readonly Handler<DataServices>[] = [
 /** Every API that is built. Adding a line here advertises it. */
 export const handlers: readonly Handler<Services>[] = [
   ...dataHandlers,
+  controlledShutdown,
   createTopics,
   deleteTopics,
   initProducerId,
   describeConfigs,
   alterConfigs,
   createPartitions,
+  electLeaders,
   incrementalAlterConfigs,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  alterPartition,
   allocateProducerIds,
 ]
 

@@ -6,8 +6,15 @@ import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordinatio
 import type { Coordination, SessionEvent } from '@millrace/zookeeper/coordination'
 import { ControllerState } from '../core/controller/controller-state.ts'
 import type { ControllerEvent } from '../core/controller/event.ts'
-import { isBeingReassigned } from '../core/controller/leadership.ts'
+import { isBeingReassigned, type ReplicaAssignment } from '../core/controller/leadership.ts'
 import { plan } from '../core/controller/plan.ts'
+import { planAlterPartition, type IsrChange, type IsrChangeAnswer } from '../core/controller/plan-alter-partition.ts'
+import { planControlledShutdown, type ShutdownAnswer } from '../core/controller/plan-controlled-shutdown.ts'
+import { planElectLeaders } from '../core/controller/plan-leader-election.ts'
+import type { ElectionOutcome, RequestedElection } from '../core/controller/plan-leader-election.ts'
+import { planAlterReassignments } from '../core/controller/plan-reassignment.ts'
+import type { ReassignmentOutcome, ReassignmentRequest } from '../core/controller/plan-reassignment.ts'
+import type { PartitionName, Plan } from '../core/controller/plan-step.ts'
 import { ControllerMoved, readAndWatch } from '../metadata/coordination.ts'
 import { randomUuid } from '../metadata/uuid.ts'
 import { controllerZnode, logDirEventsZnode, topicZnode, type TopicAssignment } from '../metadata/znodes.ts'
@@ -38,6 +45,15 @@ export interface ControllerOptions {
   readonly deleteTopics: boolean
   /** `unclean.leader.election.enable` as it is now. */
   readonly uncleanByDefault: () => boolean
+  /** `auto.leader.rebalance.enable`; undefined: leaders go back to the preferred brokers only when somebody asks. */
+  readonly leaderBalance?: LeaderBalance | undefined
+}
+
+export interface LeaderBalance {
+  /** `leader.imbalance.per.broker.percentage`. */
+  readonly percentage: number
+  /** `leader.imbalance.check.interval.seconds`. */
+  readonly checkIntervalMs: number
 }
 
 /** A block of producer ids, or the reason why there is none. */
@@ -64,6 +80,23 @@ export interface ControllerView {
   untilDeleted(topics: readonly string[], timeoutMs: number): Promise<void>
   /** NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH or a block. `brokerEpoch` -1 is not checked. */
   allocateProducerIds(brokerId: number, brokerEpoch: number): Promise<ProducerIdsAnswer>
+  /** A leader proposes other in-sync replicas. NOT_CONTROLLER and STALE_BROKER_EPOCH are of the whole; the rest is per partition. */
+  alterPartition(change: IsrChange): Promise<IsrChangeAnswer>
+  /** A broker wants to stop. NOT_CONTROLLER, STALE_BROKER_EPOCH, BROKER_NOT_AVAILABLE, or what it still leads. */
+  controlledShutdown(brokerId: number, brokerEpoch: number): Promise<ShutdownAnswer>
+  /** Null: not the controller. `partitions` null: all. Answers when the elections are written down. */
+  electLeaders(
+    election: RequestedElection,
+    partitions: readonly PartitionName[] | null,
+  ): Promise<readonly ElectionOutcome[] | null>
+  /** Null: not the controller. Answers when the reassignments have begun. */
+  alterReassignments(requests: readonly ReassignmentRequest[]): Promise<readonly ReassignmentOutcome[] | null>
+  /** Null: not the controller. What is being reassigned, of `partitions` or (null) of all. */
+  reassignments(partitions: readonly PartitionName[] | null): Promise<readonly RunningReassignment[] | null>
+}
+
+export interface RunningReassignment extends PartitionName {
+  readonly assignment: ReplicaAssignment
 }
 
 /** All that belongs to one term; thrown away with it. */
@@ -73,6 +106,7 @@ interface Office {
   readonly channels: BrokerChannels
   readonly watches: Watches
   readonly pendingChanges: Set<string>
+  balanceTimer: Timer | null
 }
 
 /** More than every watch of a large cluster firing at once. */
@@ -83,6 +117,9 @@ const deletionCheckMs = 5
 
 /** After a failure of this controller: time for another broker to be elected, and no busy loop when there is none. */
 const pauseAfterFailureMs = 1_000
+
+/** From the election to the first look at the balance of leaders: brokers that start together have time to come. */
+const firstBalanceMs = 5_000
 
 /**
  * Runs for office, and holds it: one event at a time, in order, each decided by `core/controller` and carried out here.
@@ -172,6 +209,64 @@ export class Controller implements ControllerView {
     })
   }
 
+  async alterPartition(change: IsrChange): Promise<IsrChangeAnswer> {
+    const answer = await this.#ask(state => planAlterPartition(state, change))
+    if (answer === null) return { errorCode: ErrorCode.NOT_CONTROLLER, proposals: [] }
+    const moving = answer.proposals.flatMap(({ errorCode, partition }) =>
+      errorCode === ErrorCode.NONE && partition !== null && isBeingReassigned(partition.assignment)
+        ? { topic: partition.topic, partition: partition.partition }
+        : [],
+    )
+    // The leader does not wait for what follows from its new ISR.
+    if (moving.length > 0) this.#enqueueEvent({ event: 'isr-changed', partitions: moving })
+    return answer
+  }
+
+  async controlledShutdown(brokerId: number, brokerEpoch: number): Promise<ShutdownAnswer> {
+    const answer = await this.#ask(state => planControlledShutdown(state, brokerId, brokerEpoch))
+    return answer ?? { errorCode: ErrorCode.NOT_CONTROLLER, remaining: [] }
+  }
+
+  electLeaders(
+    election: RequestedElection,
+    partitions: readonly PartitionName[] | null,
+  ): Promise<readonly ElectionOutcome[] | null> {
+    return this.#ask(state => planElectLeaders(state, election, partitions))
+  }
+
+  alterReassignments(requests: readonly ReassignmentRequest[]): Promise<readonly ReassignmentOutcome[] | null> {
+    return this.#ask(state => planAlterReassignments(state, requests))
+  }
+
+  /** Behind what is under way, so that whoever began a reassignment sees it. */
+  reassignments(partitions: readonly PartitionName[] | null): Promise<readonly RunningReassignment[] | null> {
+    return this.#inOffice(office => {
+      const asked =
+        partitions === null
+          ? [...office.state.partitions()]
+          : partitions.flatMap(({ topic, partition }) => office.state.partition(topic, partition) ?? [])
+      const running = asked.filter(({ assignment }) => isBeingReassigned(assignment))
+      return Promise.resolve(running.map(({ topic, partition, assignment }) => ({ topic, partition, assignment })))
+    })
+  }
+
+  /** Runs a plan that answers somebody, when its turn comes. Null: this broker is not the controller, or is none any more. */
+  #ask<Answer>(decide: (state: ControllerState) => Plan<Answer>): Promise<Answer | null> {
+    return this.#inOffice(office => this.#execute(office, decide(office.state)))
+  }
+
+  async #inOffice<Answer>(run: (office: Office) => Promise<Answer>): Promise<Answer | null> {
+    const office = this.#office
+    if (office === null || !this.isActive) return null
+    let answer: Answer | null = null
+    await this.#enqueue(() =>
+      this.#guard(office, async () => {
+        answer = await run(office)
+      }),
+    )
+    return answer
+  }
+
   /** `unclean.leader.election.enable` was turned on: for one topic, or (null) in the broker's settings. */
   onUncleanElectionEnabled(topic: string | null): void {
     this.#enqueueEvent({ event: 'unclean-election-enabled', topic })
@@ -225,6 +320,7 @@ export class Controller implements ControllerView {
       const topicIdFor = (name: string, topic: TopicAssignment): Promise<string> => this.#giveTopicId(term, name, topic)
       const event = await takeOver({ term, watches: office.watches, logger: this.#logger, topicIdFor })
       await this.#decide(office, event)
+      this.#balanceAfter(office, firstBalanceMs)
       const { brokers, topics } = office.state
       this.#logger.info('controller is ready', { brokers: [...brokers.keys()], topics: topics.size })
     })
@@ -250,8 +346,17 @@ export class Controller implements ControllerView {
         if (errorCode === ErrorCode.STALE_CONTROLLER_EPOCH) this.#enqueueLook()
       },
     })
-    const office: Office = { term, state, channels, watches, pendingChanges }
+    const office: Office = { term, state, channels, watches, pendingChanges, balanceTimer: null }
     return office
+  }
+
+  #balanceAfter(office: Office, delayMs: number): void {
+    const { leaderBalance, timers } = this.#options
+    if (leaderBalance === undefined || office !== this.#office) return
+    office.balanceTimer = timers.after(delayMs, () => {
+      this.#enqueueEvent({ event: 'balance-due', percentage: leaderBalance.percentage }, office)
+      this.#balanceAfter(office, leaderBalance.checkIntervalMs)
+    })
   }
 
   #enqueueEvent(event: ControllerEvent, office: Office | null = this.#office): void {
@@ -299,6 +404,13 @@ export class Controller implements ControllerView {
       }
       case 'deletions':
         return this.#decide(office, { event: 'deletions-changed', topics: await watches.deletions() })
+      case 'reassignments':
+        return this.#decide(office, { event: 'reassignments-requested', requests: await watches.reassignments() })
+      case 'elections': {
+        const partitions = await watches.elections()
+        if (partitions !== null) await this.#decide(office, { event: 'elections-requested', partitions })
+        return
+      }
       case 'log-dir-events': {
         const { names, brokerIds } = await watches.logDirEvents()
         if (names.length === 0) return
@@ -313,9 +425,13 @@ export class Controller implements ControllerView {
   }
 
   #decide(office: Office, event: ControllerEvent): Promise<void> {
+    return this.#execute(office, plan(office.state, event))
+  }
+
+  #execute<Answer>(office: Office, steps: Plan<Answer>): Promise<Answer> {
     const { term, state, channels } = office
     const { uncleanByDefault } = this.#options
-    return executePlan({ term, state, channels, uncleanByDefault, logger: this.#logger }, plan(state, event))
+    return executePlan({ term, state, channels, uncleanByDefault, logger: this.#logger }, steps)
   }
 
   /** Runs one event of a term: not at all when the term is over, and no further once it ends. */
@@ -361,6 +477,7 @@ export class Controller implements ControllerView {
     this.#office = null
     office.term.end()
     office.channels.close()
+    office.balanceTimer?.cancel()
     this.#logger.info('resigned as controller', { controllerEpoch: office.term.controllerEpoch, why })
   }
 

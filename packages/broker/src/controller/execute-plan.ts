@@ -21,7 +21,7 @@ export interface PlanContext {
  * Carries out a plan, step by step. Throws ControllerMoved when another controller was elected or the session ended:
  * nothing was written after that, and `state` is not to be used again.
  */
-export async function executePlan(context: PlanContext, plan: Plan): Promise<void> {
+export async function executePlan<Answer>(context: PlanContext, plan: Plan<Answer>): Promise<Answer> {
   const { term, state, channels } = context
   term.check()
   let next = plan.next()
@@ -31,6 +31,7 @@ export async function executePlan(context: PlanContext, plan: Plan): Promise<voi
     next = plan.next(answer)
   }
   channels.follow(state.brokers)
+  return next.value
 }
 
 function answerAtOnce({ state, channels, logger }: PlanContext, step: Step): StepAnswer | null {
