@@ -1,6 +1,7 @@
 /**
- * npm run check:packages: builds, packs every package, installs the tarballs into an empty folder, and runs a plain JavaScript
- * sample there on Node 22 and on Node 24: what a user of the published packages would have.
+ * npm run check:packages: builds, packs every package, installs the tarballs into an empty folder, and runs plain JavaScript
+ * samples there on the oldest Node that the packages promise and on Node 24: what a user of the published packages would have.
+ * Then the declarations are compiled against as a user's TypeScript would, their own errors included.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -42,7 +43,42 @@ const answer = await new Promise((resolve, reject) => {
 if (answer.readInt16BE(8) !== 0) throw new Error('ApiVersions failed')
 await cluster.close()
 console.log('cluster ok: ' + answer.readInt32BE(10) + ' APIs')
-process.exit(0)
+`,
+  'client.mjs': `import { Connection } from '@millrace/client'
+import { nodeWorld } from '@millrace/runtime'
+import { startCluster } from '@millrace/testing'
+import { produceRequest, produceResponse } from '@millrace/protocol/messages/00-produce'
+import { metadataRequest, metadataResponse } from '@millrace/protocol/messages/03-metadata'
+import { buildBatch } from '@millrace/protocol/records/batch-builder'
+const cluster = await startCluster({ brokers: 1 })
+const port = cluster.brokers[0].port
+const connection = await Connection.open({ host: '127.0.0.1', port, clientId: 'me', versions: 'negotiate', connectTimeoutMs: 10_000, requestTimeoutMs: 30_000 }, nodeWorld())
+const topics = [{ topicId: 'AAAAAAAAAAAAAAAAAAAAAA', name: 'events' }]
+for (let errorCode = -1; errorCode !== 0; ) {
+  const request = { topics, allowAutoTopicCreation: true, includeClusterAuthorizedOperations: false, includeTopicAuthorizedOperations: false }
+  errorCode = (await connection.request(metadataRequest, metadataResponse, request)).topics[0].errorCode
+}
+const records = buildBatch([{ timestamp: Date.now(), key: null, value: Buffer.from('hello') }], { baseOffset: 0, codec: 'zstd' })
+const { responses } = await connection.request(produceRequest, produceResponse, { transactionalId: null, acks: -1, timeoutMs: 5000, topicData: [{ name: 'events', partitionData: [{ index: 0, records }] }] })
+console.log('produced: error ' + responses[0].partitionResponses[0].errorCode)
+if (responses[0].partitionResponses[0].errorCode !== 0) process.exitCode = 1
+await connection.close()
+await cluster.close()
+`,
+  'broker.mjs': `import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+writeFileSync('server.properties', 'broker.id=1\\nlisteners=PLAINTEXT://127.0.0.1:0\\nlog.dirs=data-' + process.versions.node + '\\n')
+const broker = spawn(process.execPath, ['node_modules/.bin/millrace-broker', 'server.properties', '--embedded', 'coordination-' + process.versions.node])
+let output = ''
+broker.stderr.on('data', data => { output += data })
+broker.stdout.on('data', data => {
+  output += data
+  if (output.includes('broker started')) broker.kill('SIGTERM')
+})
+broker.on('close', code => {
+  console.log(code === 0 && output.includes('broker started') ? 'broker ok' : 'Error: ' + code + ': ' + output)
+  process.exitCode = code === 0 ? 0 : 1
+})
 `,
 }
 
@@ -58,45 +94,35 @@ try {
   )
   npm(['install', ...tarballs], folder)
   for (const [file, text] of Object.entries(samples)) writeFileSync(join(folder, file), text)
-  const nodes = new Map<string, string>()
-  for (const major of ['22', '24']) {
-    const home = join(folder, `node-${major}`)
-    npm(
-      [
-        'install',
-        '--prefix',
-        home,
-        '--force',
-        `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}@${major}`,
-      ],
-      folder,
-    )
-    nodes.set(
-      major,
-      join(
-        home,
-        'node_modules',
-        `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`,
-        'bin',
-        'node',
-      ),
+  const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
+  let failed = 0
+  const tell = (isOk: boolean, what: string, output: string): void => {
+    if (!isOk) failed++
+    console.log(
+      `${isOk ? 'ok    ' : 'FAILED'} ${what}: ${isOk ? (output.trim().split('\n')[0] ?? '').slice(0, 100) : output}`,
     )
   }
-  let failed = 0
-  for (const [major, node] of nodes) {
-    const runs: [string, readonly string[]][] = [
-      ...Object.keys(samples).map((file): [string, readonly string[]] => [file, [file]]),
-      ['millrace-broker --help', [join('node_modules', '.bin', 'millrace-broker'), '--help']],
-    ]
-    for (const [what, args] of runs) {
+  for (const version of ['22.15.0', '24']) {
+    const home = join(folder, `node-${version}`)
+    npm(['install', '--prefix', home, '--force', `${name}@${version}`], folder)
+    const node = join(home, 'node_modules', name, 'bin', 'node')
+    const bin = join('node_modules', '.bin', 'millrace-broker')
+    const runs = [...Object.keys(samples).map(file => [file]), [bin, '--help']]
+    for (const args of runs) {
       const { status, stdout, stderr } = spawnSync(node, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 })
-      const ok = status === 0 && !stderr.includes('Error')
-      if (!ok) failed++
-      console.log(
-        `${ok ? 'ok    ' : 'FAILED'} Node ${major}: ${what}: ${(stdout.trim().split('\n')[0] ?? '').slice(0, 100)}${ok ? '' : `\n${stderr}`}`,
-      )
+      const isOk = status === 0 && !stderr.includes('Error')
+      tell(isOk, `Node ${version}: ${args.join(' ')}`, isOk ? stdout : stdout + stderr)
     }
   }
+  writeFileSync(join(folder, 'declarations.ts'), samples['imports.mjs']!)
+  const options = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+  const typeRoots = ['--typeRoots', join(root, 'node_modules', '@types')]
+  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+  const compiled = spawnSync(process.execPath, [compiler, ...options, ...typeRoots, 'declarations.ts'], {
+    cwd: folder,
+    encoding: 'utf8',
+  })
+  tell(compiled.status === 0, 'declarations', compiled.stdout)
   process.exitCode = failed === 0 ? 0 : 1
 } finally {
   rmSync(folder, { recursive: true, force: true })
