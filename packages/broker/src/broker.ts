@@ -28,6 +28,7 @@ import { TopicConfigs } from './metadata/topic-configs.ts'
 import { TopicCreation } from './metadata/topic-creation.ts'
 import { RequestServer, type ConnectionLimits } from './net/listener.ts'
 import { Partitions } from './replication/partitions.ts'
+import { BrokerReplication } from './replication/replication.ts'
 import { logDirectories as logDirectoryPaths, maxConnectionsPerIpOverrides } from './settings/derived.ts'
 import type { BrokerSettings } from './settings/broker-settings.ts'
 import { advertisedEndpoints } from './settings/listeners.ts'
@@ -167,14 +168,35 @@ export class Broker {
     const metadata = new MetadataCache(world.timers)
     this.began('metadata', () => metadata.close())
     const registrar = new BrokerRegistrar({ coordination, clock: world.clock, timers: world.timers, logger, brokerId })
+    const { interBrokerListener, controlPlaneListener } = parsed.listeners
+    const controllerClient = new ControllerClient({
+      metadata,
+      brokerId,
+      logger,
+      ports: world,
+      listener: controlPlaneListener ?? interBrokerListener,
+      requestTimeoutMs: settings.get('request.timeout.ms'),
+    })
+    this.began('controller client', () => controllerClient.close())
+    const brokerEpoch = (): number => registrar.brokerEpoch
+    const replication = new BrokerReplication({
+      ...{ brokerId, brokerEpoch, settings, metadata, logger },
+      listener: interBrokerListener,
+      controller: controllerClient,
+      ports: world,
+      onFatal: this.options.onFatal,
+    })
+    this.began('replication', () => replication.close())
     const partitions = new Partitions({
       brokerId,
       logs,
       metadata,
       clock: world.clock,
       logger,
-      brokerEpoch: () => registrar.brokerEpoch,
+      brokerEpoch,
+      replication,
     })
+    this.began('partitions', () => partitions.stop())
     logs.attach({
       directoryFailed: (directory, error, isLast) => {
         logger.error('log directory failed', { directory, error: error.message })
@@ -183,7 +205,6 @@ export class Broker {
       },
     })
 
-    const { interBrokerListener, controlPlaneListener } = parsed.listeners
     const controller = new Controller({
       coordination,
       brokerId,
@@ -212,15 +233,6 @@ export class Broker {
       if (topic !== null && topicConfigs.settingsOf(topic).uncleanLeaderElection)
         controller.onUncleanElectionEnabled(topic)
     })
-    const controllerClient = new ControllerClient({
-      metadata,
-      brokerId,
-      logger,
-      ports: world,
-      listener: controlPlaneListener ?? interBrokerListener,
-      requestTimeoutMs: settings.get('request.timeout.ms'),
-    })
-    this.began('controller client', () => controllerClient.close())
     const producerIds = new ProducerIdBlocks({
       client: controllerClient,
       brokerId,
@@ -288,6 +300,7 @@ export class Broker {
     this.running = { brokerId, ports, metadata, logs }
 
     logs.start()
+    partitions.start()
     await registrar.register({
       endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }),
       rack: own.get('broker.rack'),

@@ -120,7 +120,7 @@ describe('acks=all', () => {
     await produce(produceOf('t', batchOf(['c']), { acks: 1 }))
     const partition = broker.partitions.hosted('t', 0)!
     expect(partition.highWatermark).toBe(0)
-    partition.onFollowerFetch(2, 2, 0)
+    partition.onFollowerFetch({ brokerId: 2, brokerEpoch: -1, fetchOffset: 2, logStartOffset: 0 }, 2)
     expect(rowsOf(await answer)[0]).toMatchObject({ errorCode: ErrorCode.NONE, baseOffset: 0 })
     expect(partition.highWatermark).toBe(2)
   })

@@ -10,7 +10,8 @@
 // - v7: sessions. v9: leader epochs (KIP-320). v10: zstd; older clients get UNSUPPORTED_COMPRESSION_TYPE instead of such batches.
 // - v11: consumers may read from followers (KIP-392). v12: divergingEpoch (KIP-595). v13: topic ids (KIP-516).
 // - v15: replicaState instead of replicaId (KIP-903). v16: nodeEndpoints (KIP-951).
-// Not done: v0-3 (old message sets); preferred read replica; in-sync replica changes on follower fetches; quotas.
+// - With the rack-aware selector a consumer that says its rack is sent to the in-sync replica in it (KIP-392).
+// Not done: v0-3 (old message sets); quotas.
 import { codec } from '@millrace/protocol/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
@@ -24,6 +25,7 @@ import {
 } from '@millrace/protocol/messages/01-fetch'
 import type { Deadline } from '@millrace/runtime/deadline'
 import type { FetchContext, FetchedPartition } from '../core/partition/fetch-session.ts'
+import { preferredReadReplica } from '../core/partition/preferred-read-replica.ts'
 import { Isolation } from '../replication/partition.ts'
 import { FetchWait } from './fetch-wait.ts'
 import { PartitionFetch, type FetchTerms } from './partition-fetch.ts'
@@ -116,18 +118,20 @@ class FetchOperation {
     this.minBytes = Math.min(request.minBytes, maxBytes)
     this.terms = {
       replicaId,
+      replicaEpoch: context.apiVersion >= 15 ? request.replicaState.replicaEpoch : -1,
       apiVersion: context.apiVersion,
       // Since KIP-392 a consumer says what it knows, so it may be sent to a follower, and believe it.
       mustLead: isFollower || context.apiVersion < 11,
       isolation: isolationOf(replicaId, request.isolationLevel),
       maxBytes,
+      nearest: nearestReplica(request, replicaId, context, services),
     }
   }
 
   start(): Answer | typeof answersLater {
     this.readAll()
     // A follower's offset counts once, however often this fetch reads (reference 3.5).
-    if (this.terms.replicaId >= 0) for (const fetch of this.fetches) fetch.tellLeader(this.terms.replicaId)
+    if (this.terms.replicaId >= 0) for (const fetch of this.fetches) fetch.tellLeader()
     if (this.isComplete()) return this.answer()
     this.release()
     const wait = new FetchWait(this.fetches, this.minBytes, () => this.onReady())
@@ -158,6 +162,7 @@ class FetchOperation {
     let bytes = 0
     for (const fetch of this.fetches) {
       if (fetch.errorCode !== ErrorCode.NONE || fetch.isDiverging || fetch.hasMore) return true
+      if (fetch.preferredReadReplica >= 0) return true
       bytes += fetch.recordsSize
     }
     return bytes >= this.minBytes
@@ -222,6 +227,27 @@ class FetchOperation {
     const { metadata } = this.services
     row.currentLeader = currentLeader(metadata, topic, row.partitionIndex)
     addEndpoint(endpoints, row.currentLeader.leaderId, this.context.listener, metadata)
+  }
+}
+
+/** The one selector there is, by the name it has in Kafka. */
+const rackAwareSelector = 'org.apache.kafka.common.replica.RackAwareReplicaSelector'
+
+/** Who is nearest to the consumer of this request; null: nobody is sent elsewhere. */
+function nearestReplica(
+  request: FetchRequest,
+  replicaId: number,
+  { apiVersion, listener }: RequestContext,
+  { settings, metadata }: Services,
+): FetchTerms['nearest'] {
+  if (replicaId !== -1 || apiVersion < 11 || request.rackId === '') return null
+  if (settings.get('replica.selector.class') !== rackAwareSelector) return null
+  const { rackId: clientRack } = request
+  const rackOf = (brokerId: number): string | null =>
+    metadata.endpoint(brokerId, listener) === undefined ? null : (metadata.aliveBroker(brokerId)?.rack ?? null)
+  return (partition, fetchOffset) => {
+    const candidates = partition.readCandidates(fetchOffset)
+    return preferredReadReplica({ leaderId: partition.leaderId, clientRack, candidates, rackOf })
   }
 }
 

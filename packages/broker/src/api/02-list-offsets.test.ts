@@ -101,7 +101,9 @@ test('uncommitted records: hidden from consumers, seen by replicas', async () =>
   expect((await list([{}]))[0]).toMatchObject({ errorCode: ErrorCode.NONE, offset: 0 })
   expect((await list([{}], { replicaId: 2 }))[0]).toMatchObject({ offset: 2 })
   expect((await list([{ timestamp: 1001 }]))[0]).toMatchObject({ errorCode: ErrorCode.NONE, offset: -1 })
-  broker.partitions.hosted('t', 0)!.onFollowerFetch(2, 2, 0)
+  broker.partitions
+    .hosted('t', 0)!
+    .onFollowerFetch({ brokerId: 2, brokerEpoch: -1, fetchOffset: 2, logStartOffset: 0 }, 2)
   expect((await list([{ timestamp: 1001 }]))[0]).toMatchObject({ offset: 1 })
 })
 
@@ -112,7 +114,9 @@ test('a new leader behind the start of its epoch: OFFSET_NOT_AVAILABLE, before v
   expect((await list([{}], { version: 5 }))[0]!.errorCode).toBe(ErrorCode.OFFSET_NOT_AVAILABLE)
   expect((await list([{}], { version: 4 }))[0]!.errorCode).toBe(ErrorCode.LEADER_NOT_AVAILABLE)
   expect((await list([{ timestamp: -2 }]))[0]!.errorCode).toBe(ErrorCode.NONE)
-  broker.partitions.hosted('t', 0)!.onFollowerFetch(2, 2, 0)
+  broker.partitions
+    .hosted('t', 0)!
+    .onFollowerFetch({ brokerId: 2, brokerEpoch: -1, fetchOffset: 2, logStartOffset: 0 }, 2)
   expect((await list([{}]))[0]).toMatchObject({ errorCode: ErrorCode.NONE, offset: 2 })
 })
 

@@ -6,7 +6,7 @@
 // Version notes
 // - v2: grouped by topic, broker epoch (KIP-380). v5: topic ids; the answer is grouped by id (KIP-516).
 // - v6: leader recovery state, which a leader treats as recovered (KIP-704).
-// Not done: fetching from the leader; coordinators of internal topics.
+// Not done: coordinators of internal topics.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   leaderAndIsrRequest,

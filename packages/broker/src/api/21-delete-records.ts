@@ -5,7 +5,7 @@
 // - Topics without the delete policy refuse (POLICY_VIOLATION), internal ones too.
 // Version notes
 // - v2: flexible (KIP-482).
-// Not done: a low watermark that followers hold back is looked at once more when the time is over, not whenever they fetch.
+// - Answers when all of them have followed, or with REQUEST_TIMED_OUT for those partitions that have not.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   deleteRecordsRequest,
@@ -38,10 +38,13 @@ export default defineHandler(
       deletions: partitions.map(asked => deleteRecords(name, asked, services)),
     }))
     const low = (partition: Partition): number => partition.lowWatermark(id => services.metadata.isAlive(id))
-    const isDone = ({ partition, offset }: Deletion): boolean => partition === null || low(partition) >= offset
+    // Who leads no more cannot say how far followers are: another broker can.
+    const isDone = ({ partition, offset }: Deletion): boolean =>
+      partition === null || !partition.isLeader || low(partition) >= offset
     const result = (deletion: Deletion): DeleteRecordsPartitionResult => {
       const { index: partitionIndex, partition, errorCode } = deletion
       if (partition === null) return { partitionIndex, lowWatermark: -1, errorCode }
+      if (!partition.isLeader) return { partitionIndex, lowWatermark: -1, errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
       const isInTime = isDone(deletion)
       const lowWatermark = isInTime ? low(partition) : -1
       return { partitionIndex, lowWatermark, errorCode: isInTime ? ErrorCode.NONE : ErrorCode.REQUEST_TIMED_OUT }
@@ -55,7 +58,21 @@ export default defineHandler(
     })
     if (topics.every(({ deletions }) => deletions.every(isDone))) return answer()
     return new Promise(resolve => {
-      services.deadlines.after(request.timeoutMs, () => resolve(answer()))
+      const waits: (() => void)[] = []
+      const finish = (): void => {
+        for (const end of waits) end()
+        deadline.cancel()
+        resolve(answer())
+      }
+      const deadline = services.deadlines.after(request.timeoutMs, finish)
+      const check = (): void => {
+        if (topics.every(({ deletions }) => deletions.every(isDone))) finish()
+      }
+      // A follower that is gone holds nothing back.
+      waits.push(services.metadata.onChange(check))
+      for (const { deletions } of topics) {
+        for (const { partition } of deletions) if (partition !== null) waits.push(partition.onLowWatermark(check))
+      }
     })
   },
   { retainFrom: Infinity },

@@ -83,9 +83,13 @@ describe('DeleteRecords', () => {
     await broker.setLive(2)
     await broker.createTopic('t', { partitions: [[1, 2]] })
     await produce(['a', 'b'])
-    broker.partitions.hosted('t', 0)!.onFollowerFetch(2, 2, 0)
+    broker.partitions
+      .hosted('t', 0)!
+      .onFollowerFetch({ brokerId: 2, brokerEpoch: -1, fetchOffset: 2, logStartOffset: 0 }, 2)
     expect(await deleteBefore(1, 20)).toMatchObject({ errorCode: ErrorCode.REQUEST_TIMED_OUT, lowWatermark: -1 })
-    broker.partitions.hosted('t', 0)!.onFollowerFetch(2, 2, 1)
+    broker.partitions
+      .hosted('t', 0)!
+      .onFollowerFetch({ brokerId: 2, brokerEpoch: -1, fetchOffset: 2, logStartOffset: 1 }, 2)
     expect(await deleteBefore(1, 20)).toMatchObject({ errorCode: ErrorCode.NONE, lowWatermark: 1 })
   })
 })

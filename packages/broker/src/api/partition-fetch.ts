@@ -14,11 +14,15 @@ import { noLeader } from './leader-endpoints.ts'
 export interface FetchTerms {
   /** Below 0: a consumer. */
   readonly replicaId: number
+  /** Which life of that replica's broker asks (KIP-903); -1: it does not say. */
+  readonly replicaEpoch: number
   readonly apiVersion: number
   readonly mustLead: boolean
   readonly isolation: Isolation
   /** For the whole answer. */
   readonly maxBytes: number
+  /** Null: consumers read from whom they asked. Else answers the replica nearest to this consumer (KIP-392). */
+  readonly nearest: ((partition: Partition, fetchOffset: number) => number) | null
 }
 
 const noRecords = Buffer.alloc(0)
@@ -36,12 +40,15 @@ export class PartitionFetch implements FetchedPartition {
   highWatermark = -1
   lastStableOffset = -1
   logStartOffset = -1
-  readonly preferredReadReplica = -1
+  /** Whom this consumer is sent to instead; -1: nobody. */
+  preferredReadReplica = -1
   private diverging: { epoch: number; endOffset: number } = noEpoch
   private aborted: AbortedTransaction[] | null = null
   private batches: FetchedBatches | null = null
   private firstSize = 0
   private isBehind = false
+  /** Where the log ended when it was read. */
+  private logEndOffset = -1
   /** The read ended before the data did (a limit, a segment): waiting would bring nothing. */
   hasMore = false
 
@@ -113,14 +120,26 @@ export class PartitionFetch implements FetchedPartition {
       this.diverging = { epoch: position.leaderEpoch, endOffset: position.endOffset }
       return
     }
+    this.logEndOffset = offsets.logEndOffset
+    if (this.terms.nearest !== null && this.isBetterReadElsewhere(found, this.terms.nearest)) return
     this.isBehind = found.endOffsetFor(this.terms.isolation) < offsets.logEndOffset
     this.readRecords(found, Math.min(this.asked.maxBytes, remainingBytes), minOneBatch)
   }
 
   /** Tells the leader's side how far this replica is. Not for a read that failed: its offset means nothing. */
-  tellLeader(replicaId: number): void {
+  tellLeader(): void {
     if (this.partition === null || this.errorCode !== ErrorCode.NONE || this.isDiverging) return
-    this.partition.onFollowerFetch(replicaId, this.asked.fetchOffset, this.asked.logStartOffset)
+    const { replicaId: brokerId, replicaEpoch: brokerEpoch } = this.terms
+    const { fetchOffset, logStartOffset } = this.asked
+    const note = this.partition.onFollowerFetch(
+      { brokerId, brokerEpoch, fetchOffset, logStartOffset },
+      this.logEndOffset,
+    )
+    // From an earlier life of that broker: what it holds is not what the present one holds.
+    if (note === 'stale') {
+      this.release()
+      this.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    }
   }
 
   row(): PartitionData {
@@ -134,7 +153,7 @@ export class PartitionFetch implements FetchedPartition {
       currentLeader: noLeader,
       snapshotId: noSnapshot,
       abortedTransactions: this.aborted,
-      preferredReadReplica: -1,
+      preferredReadReplica: this.preferredReadReplica,
       records: this.batches?.bytes ?? noRecords,
     }
   }
@@ -143,6 +162,17 @@ export class PartitionFetch implements FetchedPartition {
   release(): void {
     this.batches?.release()
     this.batches = null
+  }
+
+  private isBetterReadElsewhere(
+    partition: Partition,
+    nearest: (partition: Partition, fetchOffset: number) => number,
+  ): boolean {
+    if (!partition.isLeader) return false
+    const brokerId = nearest(partition, this.asked.fetchOffset)
+    if (brokerId === partition.leaderId) return false
+    this.preferredReadReplica = brokerId
+    return true
   }
 
   private find(): Partition | ErrorCode {

@@ -1,6 +1,6 @@
 import { Connection, type ConnectionPorts } from '@millrace/client/connection/connection'
 import { ErrorCode } from '@millrace/protocol/errors'
-import type { Message } from '@millrace/protocol/schema'
+import type { Message, VersionRange } from '@millrace/protocol/schema'
 import type { Logger } from '@millrace/runtime/logger'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 
@@ -44,11 +44,21 @@ export class ControllerClient {
     response: Message<Response>,
     value: Request,
   ): Promise<Response> {
+    return this.requestAs(request, response, () => value, request.versions)
+  }
+
+  /** As `request`, for a value that depends on the version: the highest within `versions` that the controller speaks, too. */
+  requestAs<Request, Response extends { readonly errorCode: number }>(
+    request: Message<Request>,
+    response: Message<Response>,
+    value: (apiVersion: number) => Request,
+    versions: VersionRange,
+  ): Promise<Response> {
     if (this.#waiting >= mostWaiting) {
       return Promise.reject(new ControllerUnreachable(`${this.#waiting} requests wait for the controller already`))
     }
     this.#waiting++
-    const answer = this.#last.then(() => this.#send(request, response, value)).finally(() => this.#waiting--)
+    const answer = this.#last.then(() => this.#send(request, response, value, versions)).finally(() => this.#waiting--)
     this.#last = answer.catch(() => {})
     return answer
   }
@@ -63,11 +73,13 @@ export class ControllerClient {
   async #send<Request, Response extends { readonly errorCode: number }>(
     request: Message<Request>,
     response: Message<Response>,
-    value: Request,
+    value: (apiVersion: number) => Request,
+    versions: VersionRange,
   ): Promise<Response> {
     try {
       const connection = await this.#connected()
-      const answer = await connection.request(request, response, value)
+      const version = connection.versionOf(request, versions)
+      const answer = await connection.request(request, response, value(version), { version })
       if (answer.errorCode === ErrorCode.NOT_CONTROLLER) await this.#drop()
       return answer
     } catch (error) {

@@ -2,9 +2,16 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOutcome } from '../core/log/append-outcome.ts'
 import type { EpochEndOffset } from '../core/log/leader-epoch-cache.ts'
-import type { IsrProposal } from '../core/partition/in-sync-set.ts'
+import type { FollowerFetch } from '../core/partition/follower-progress.ts'
+import type { CommittedIsr, IsrAnswer, IsrProposal, ProposalVerdict } from '../core/partition/in-sync-set.ts'
 import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
-import { PartitionLeader, type LeaderEffects } from '../core/partition/partition-leader.ts'
+import type { FollowedOffsets } from '../core/partition/partition-follower.ts'
+import {
+  PartitionLeader,
+  type FetchNote,
+  type LeaderEffects,
+  type ReadCandidate,
+} from '../core/partition/partition-leader.ts'
 import type { LogEffects } from '../log/log-effects.ts'
 import type { FetchedBatches } from '../log/batch-reader.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -40,6 +47,8 @@ export interface PartitionCluster {
   /** An AlterPartition without an answer is not written any more after this: the ZooKeeper session timeout. */
   readonly attemptLifetimeMs: number
   inSyncReplicasProposed(partition: Partition, proposal: IsrProposal): void
+  /** Its log can take nothing more. */
+  logFailed(partition: Partition): void
 }
 
 export type Acks = -1 | 0 | 1
@@ -82,6 +91,10 @@ export class Partition implements LogEffects, LeaderEffects {
   private isAnnouncing = false
   /** Appended in this turn, not announced yet. */
   private unwrittenBytes = 0
+  /** What the leader said of records that are not written yet. */
+  private followed: FollowedOffsets | null = null
+  /** DeleteRecords requests that wait for followers. */
+  private readonly lowWatermarkListeners = new Set<() => void>()
 
   constructor(options: PartitionOptions) {
     this.topic = options.topic
@@ -127,6 +140,10 @@ export class Partition implements LogEffects, LeaderEffects {
   get highWatermark(): number {
     return this.log.highWatermark
   }
+  /** Appended bytes wait for the end of the turn. */
+  get isWriting(): boolean {
+    return !this.offline && this.log.nextOffset > this.log.logEndOffset
+  }
 
   offsets(): LogOffsets {
     const { logStartOffset, highWatermark, lastStableOffset, logEndOffset } = this.log
@@ -158,6 +175,7 @@ export class Partition implements LogEffects, LeaderEffects {
     this.state = state
     const nowMs = this.monotonicMs()
     const { cluster } = this
+    this.followed = null
     this.leader = new PartitionLeader(
       {
         brokerId: this.brokerId,
@@ -185,12 +203,15 @@ export class Partition implements LogEffects, LeaderEffects {
     return !wasLeader
   }
 
-  /** Hosts the log and serves no one. Answers whether the leader epoch is new. Fetching from the leader comes with replication. */
+  /** Serves consumers at most. Answers whether the leader epoch is new: then its follower has to begin anew. */
   becomeFollower(state: PartitionState, log: PartitionLog): boolean {
     if (state.partitionEpoch < this.partitionEpoch) return false
     const isNewEpoch = state.leaderEpoch !== this.leaderEpoch
+    // What we appended as leader in this turn is ours: its follower goes on, or cuts, behind it.
+    if (this.attachedLog === log) log.commit()
     this.attach(log)
     this.leader = null
+    this.followed = null
     this.state = state
     this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.fetchWaiters.notify()
@@ -200,6 +221,7 @@ export class Partition implements LogEffects, LeaderEffects {
   /** The replica is stopped for good, or its disk is: `errorCode` goes to everybody who waits. */
   close(errorCode: ErrorCode): void {
     this.leader = null
+    this.followed = null
     if (errorCode === ErrorCode.KAFKA_STORAGE_ERROR) this.offline = true
     this.failWaiters(errorCode)
     this.fetchWaiters.notify()
@@ -253,12 +275,60 @@ export class Partition implements LogEffects, LeaderEffects {
     return this.log.read({ fetchOffset, maxBytes, minOneBatch, endOffset: this.endOffsetFor(options.isolation) })
   }
 
-  /** A replica asked for `fetchOffset`: so much it has. False: it is none of ours. `brokerEpoch` -1: it does not say. */
-  onFollowerFetch(brokerId: number, fetchOffset: number, logStartOffset: number, brokerEpoch: number = -1): boolean {
+  /** Appends what the leader sent, offsets and epochs as they are. Throws UnexpectedAppendOffset. */
+  appendAsFollower(records: Buffer, nowMs: number): ErrorCode {
+    const { nextOffset } = this.log
+    const outcome = this.log.appendAsFollower(records, nowMs)
+    if (!outcome.ok) return outcome.errorCode as ErrorCode
+    if (this.log.nextOffset > nextOffset) this.unwrittenBytes += records.length
+    return ErrorCode.NONE
+  }
+
+  /** What the leader said is committed and kept, of what was appended so far: it holds once that is written. */
+  followOffsets(offsets: FollowedOffsets): void {
+    if (this.isWriting) this.followed = offsets
+    else this.applyFollowed(offsets)
+  }
+
+  /** As the follower decided: its history left the leader's there. */
+  truncateTo(endOffset: number): void {
+    this.log.truncateTo(endOffset)
+    this.afterTruncation()
+  }
+
+  truncateFullyAndStartAt(startOffset: number): void {
+    this.log.truncateFullyAndStartAt(startOffset)
+    this.afterTruncation()
+  }
+
+  /** A replica asked for `fetchOffset`: so much it has. `leaderEnd` is where the log ended when it was read for it. */
+  onFollowerFetch(fetch: FollowerFetch, leaderEnd: number): FetchNote {
     const { leader } = this
-    if (leader === null) return false
-    const fetch = { brokerId, brokerEpoch, fetchOffset, logStartOffset }
-    return leader.onFollowerFetch(fetch, leader.logEndOffset, this.monotonicMs()) !== 'not-a-replica'
+    if (leader === null) return 'not-a-replica'
+    const note = leader.onFollowerFetch(fetch, leaderEnd, this.monotonicMs())
+    if (this.lowWatermarkListeners.size > 0) for (const check of [...this.lowWatermarkListeners]) check()
+    return note
+  }
+
+  /** The controller's answer to a proposal; what to do with it now. */
+  onIsrAnswer(proposal: IsrProposal, answer: IsrAnswer): ProposalVerdict {
+    return this.leader?.onIsrAnswer(proposal, answer, this.monotonicMs()) ?? 'ignored'
+  }
+
+  /** The controller told everybody: it may be the only answer to a proposal that ever comes. */
+  onTruth(truth: CommittedIsr): void {
+    const { leader } = this
+    if (leader !== null && leader.isrState !== 'committed') leader.onTruth(truth, this.monotonicMs())
+  }
+
+  /** Every half `replica.lag.time.max.ms`: who has been behind for too long leaves the in-sync set. */
+  checkInSyncReplicas(): void {
+    this.leader?.onTick(this.monotonicMs())
+  }
+
+  /** In-sync followers that a consumer may be sent to (KIP-392). */
+  readCandidates(fetchOffset: number): ReadCandidate[] {
+    return this.leader?.readCandidates(fetchOffset, this.monotonicMs()) ?? []
   }
 
   isReplica(brokerId: number): boolean {
@@ -283,6 +353,12 @@ export class Partition implements LogEffects, LeaderEffects {
     return this.leader?.lowWatermark(logStartOffset, isAlive) ?? logStartOffset
   }
 
+  /** Calls `check` whenever the low watermark may have moved. Answers a function that ends that. */
+  onLowWatermark(check: () => void): () => void {
+    this.lowWatermarkListeners.add(check)
+    return () => this.lowWatermarkListeners.delete(check)
+  }
+
   /** May `latest` and lookups trust the high watermark? Not before it passed the start of this epoch (KIP-207). */
   get isHighWatermarkCurrent(): boolean {
     return this.leader === null || this.log.highWatermark >= this.leader.epochStartOffset
@@ -294,7 +370,8 @@ export class Partition implements LogEffects, LeaderEffects {
     this.writtenBytes += this.unwrittenBytes
     this.unwrittenBytes = 0
     this.isAnnouncing = true
-    this.leader?.onAppended(logEndOffset, this.monotonicMs())
+    if (this.leader !== null) this.leader.onAppended(logEndOffset, this.monotonicMs())
+    else if (this.followed !== null) this.applyFollowed(this.followed)
     this.isAnnouncing = false
     this.writes.advance(logEndOffset, ErrorCode.NONE)
     // Followers may read what consumers may not yet.
@@ -303,6 +380,7 @@ export class Partition implements LogEffects, LeaderEffects {
 
   failed(): void {
     this.close(ErrorCode.KAFKA_STORAGE_ERROR)
+    this.cluster.logFailed(this)
   }
 
   // LeaderEffects
@@ -321,6 +399,23 @@ export class Partition implements LogEffects, LeaderEffects {
     this.cluster.inSyncReplicasProposed(this, proposal)
   }
 
+  private applyFollowed({ highWatermark, logStartOffset }: FollowedOffsets): void {
+    this.followed = null
+    const { log } = this
+    // A new leader may be behind with its own: what was committed once stays committed.
+    if (highWatermark > log.highWatermark) {
+      log.setHighWatermark(highWatermark)
+      if (!this.isAnnouncing) this.fetchWaiters.notify()
+    }
+    log.deleteRecordsBefore(logStartOffset)
+  }
+
+  /** Consumers that wait here may wait beyond the end now. */
+  private afterTruncation(): void {
+    this.followed = null
+    this.fetchWaiters.notify()
+  }
+
   /** Enough copies when it was written, fewer now: the producer must know. */
   private committedCode(): ErrorCode {
     return this.leader?.completion() ?? ErrorCode.NONE
@@ -334,6 +429,7 @@ export class Partition implements LogEffects, LeaderEffects {
   }
 
   private failWaiters(errorCode: ErrorCode): void {
+    for (const check of [...this.lowWatermarkListeners]) check()
     this.writes.failAll(errorCode)
     this.commits.failAll(errorCode)
   }
@@ -347,6 +443,7 @@ const nobodyElse: PartitionCluster = {
   requiresBrokerEpoch: true,
   attemptLifetimeMs: 18_000,
   inSyncReplicasProposed: () => {},
+  logFailed: () => {},
 }
 
 function refused(errorCode: ErrorCode, logStartOffset: number): AppendOutcome {

@@ -1,7 +1,7 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { LeaderAndIsrRequest } from '@millrace/protocol/messages/04-leader-and-isr'
 import type { Logger } from '@millrace/runtime/logger'
-import type { Clock } from '@millrace/runtime/ports'
+import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
 import { FileSystemError } from '@millrace/runtime/file-system-error'
 import {
   checkControllerRequest,
@@ -12,8 +12,21 @@ import {
 } from '../core/partition/controller-request-acceptance.ts'
 import { DirectoryOffline } from '../log/log-errors.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
-import type { MetadataCache } from '../metadata/metadata-cache.ts'
-import { Partition, type PartitionState } from './partition.ts'
+import type { MetadataCache, MetadataChange } from '../metadata/metadata-cache.ts'
+import type { IsrProposals } from './isr-updater.ts'
+import { Partition, type PartitionCluster, type PartitionState } from './partition.ts'
+import type { Followers } from './replica-fetchers.ts'
+
+/** What a broker that is not alone replicates with. */
+export interface Replication {
+  readonly followers: Followers
+  readonly proposals: IsrProposals
+  readonly timers: Timers
+  /** `replica.lag.time.max.ms` */
+  readonly lagTimeMaxMs: number
+  /** `zookeeper.session.timeout.ms` */
+  readonly sessionTimeoutMs: number
+}
 
 export interface PartitionsOptions {
   readonly brokerId: number
@@ -23,6 +36,8 @@ export interface PartitionsOptions {
   readonly logger: Logger
   /** czxid of our registration; -1 before the first. It changes with every session. */
   readonly brokerEpoch: () => number
+  /** Without it every partition is led alone or stands still. */
+  readonly replication?: Replication
 }
 
 export interface PartitionError {
@@ -51,10 +66,24 @@ export class Partitions {
   private readonly byTopic = new Map<string, (Partition | undefined)[]>()
   private highestControllerEpoch = 0
   private appliedAny = false
+  private readonly cluster: PartitionCluster | undefined
+  private lagCheck: Timer | null = null
 
   constructor(options: PartitionsOptions) {
     this.options = options
     this.logger = options.logger
+    const { replication } = options
+    this.cluster = replication === undefined ? undefined : this.clusterOf(replication)
+    options.metadata.onChange(change => this.onMetadataChange(change))
+  }
+
+  /** Looks for followers that stay behind, from now on. */
+  start(): void {
+    const { replication } = this.options
+    if (replication === undefined) return
+    this.lagCheck = replication.timers.every(replication.lagTimeMaxMs / 2, () => {
+      for (const partition of this.all()) partition.checkInSyncReplicas()
+    })
   }
 
   get brokerId(): number {
@@ -141,6 +170,8 @@ export class Partitions {
 
   /** Everybody who waits for a partition is answered: the broker goes. */
   stop(): void {
+    this.lagCheck?.cancel()
+    this.lagCheck = null
     for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   }
 
@@ -173,6 +204,7 @@ export class Partitions {
       // Offline until the broker starts again, so that nobody takes it for a partition that is elsewhere.
       const offline = known ?? this.newPartition(topic, partitionIndex)
       if (known === undefined) this.host(offline)
+      this.options.replication?.followers.unfollow(offline)
       offline.close(ErrorCode.KAFKA_STORAGE_ERROR)
       return ErrorCode.KAFKA_STORAGE_ERROR
     }
@@ -180,11 +212,18 @@ export class Partitions {
 
   private newPartition(topic: string, partition: number): Partition {
     const { brokerId, clock } = this.options
-    return new Partition({ brokerId, topic, partition, monotonicMs: () => clock.monotonicMs() })
+    const { cluster } = this
+    return new Partition({
+      brokerId,
+      topic,
+      partition,
+      monotonicMs: () => clock.monotonicMs(),
+      ...(cluster && { cluster }),
+    })
   }
 
   private become(topic: string, topicId: string, requested: RequestedState, known: Partition | undefined): void {
-    const { brokerId, logs } = this.options
+    const { brokerId, logs, replication } = this.options
     const partition = requested.partitionIndex
     const state: PartitionState = {
       controllerEpoch: requested.controllerEpoch,
@@ -199,6 +238,9 @@ export class Partitions {
     if (id !== null && log.topicId === null) log.assignTopicId(id)
     const hosted = known ?? this.newPartition(topic, partition)
     if (known === undefined) this.host(hosted)
+    // A late message changes nothing, and its follower goes on.
+    if (state.partitionEpoch < hosted.partitionEpoch) return
+    replication?.followers.unfollow(hosted)
     if (requested.leader === brokerId) {
       const isNewLeader = hosted.becomeLeader(state, log)
       const { leaderEpoch, inSyncReplicas } = state
@@ -206,6 +248,7 @@ export class Partitions {
     } else {
       const { leader, leaderEpoch } = state
       if (hosted.becomeFollower(state, log)) this.logger.info('follows', { topic, partition, leader, leaderEpoch })
+      replication?.followers.follow(hosted)
     }
   }
 
@@ -219,7 +262,9 @@ export class Partitions {
       currentLeaderEpoch: known?.leaderEpoch ?? -1,
       requestLeaderEpoch: leaderEpoch,
     })
-    if (errorCode !== ErrorCode.NONE || !isDeletion) return errorCode
+    if (errorCode !== ErrorCode.NONE) return errorCode
+    if (known !== undefined) this.options.replication?.followers.unfollow(known)
+    if (!isDeletion) return errorCode
     known?.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     this.unhost(topic, partition)
     try {
@@ -231,6 +276,30 @@ export class Partitions {
     }
     this.logger.info('replica deleted', { topic, partition })
     return ErrorCode.NONE
+  }
+
+  private clusterOf(replication: Replication): PartitionCluster {
+    const { metadata, brokerEpoch } = this.options
+    const { followers, proposals, lagTimeMaxMs, sessionTimeoutMs } = replication
+    return {
+      isBrokerAlive: id => metadata.isAlive(id),
+      brokerEpoch,
+      replicaLagTimeMaxMs: () => lagTimeMaxMs,
+      requiresBrokerEpoch: true,
+      attemptLifetimeMs: sessionTimeoutMs,
+      inSyncReplicasProposed: (partition, proposal) => proposals.propose(partition, proposal),
+      logFailed: partition => followers.unfollow(partition),
+    }
+  }
+
+  private onMetadataChange({ topics }: MetadataChange): void {
+    for (const topic of topics) {
+      for (const partition of this.byTopic.get(topic) ?? []) {
+        const told =
+          partition?.isLeader === true ? this.options.metadata.partition(topic, partition.partition) : undefined
+        if (told !== undefined) partition?.onTruth(told)
+      }
+    }
   }
 
   private host(partition: Partition): void {

@@ -1,0 +1,57 @@
+import type { ConnectionPorts } from '@millrace/client/connection/connection'
+import type { Logger } from '@millrace/runtime/logger'
+import type { Timers } from '@millrace/runtime/ports'
+import type { MetadataCache } from '../metadata/metadata-cache.ts'
+import type { BrokerSettings } from '../settings/broker-settings.ts'
+import { IsrUpdater, type ControllerChannel } from './isr-updater.ts'
+import type { Replication } from './partitions.ts'
+import { ReplicaFetchers } from './replica-fetchers.ts'
+
+export interface BrokerReplicationOptions {
+  readonly brokerId: number
+  readonly brokerEpoch: () => number
+  readonly settings: BrokerSettings
+  readonly metadata: MetadataCache
+  /** The listener between brokers. */
+  readonly listener: string
+  readonly controller: ControllerChannel
+  readonly ports: ConnectionPorts
+  readonly logger: Logger
+  readonly onFatal: (error: Error) => void
+}
+
+/** What a whole broker replicates with: fetchers towards its leaders, and the way to the controller for its in-sync sets. */
+export class BrokerReplication implements Replication {
+  readonly followers: ReplicaFetchers
+  readonly proposals: IsrUpdater
+  readonly timers: Timers
+  readonly lagTimeMaxMs: number
+  readonly sessionTimeoutMs: number
+
+  constructor(options: BrokerReplicationOptions) {
+    const { brokerId, brokerEpoch, settings, metadata, listener, controller, ports, logger, onFatal } = options
+    const { timers } = ports
+    this.timers = timers
+    this.lagTimeMaxMs = settings.get('replica.lag.time.max.ms')
+    this.sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
+    this.proposals = new IsrUpdater({ controller, brokerId, brokerEpoch, timers, logger })
+    this.followers = new ReplicaFetchers({
+      ...{ brokerId, brokerEpoch, metadata, listener, ports, logger, onFatal },
+      fetchersPerLeader: () => settings.get('num.replica.fetchers'),
+      settings: {
+        partitionMaxBytes: settings.get('replica.fetch.max.bytes'),
+        responseMaxBytes: settings.get('replica.fetch.response.max.bytes'),
+        minBytes: settings.get('replica.fetch.min.bytes'),
+        maxWaitMs: settings.get('replica.fetch.wait.max.ms'),
+        backoffMs: settings.get('replica.fetch.backoff.ms'),
+        requestTimeoutMs: settings.get('replica.socket.timeout.ms'),
+        connectTimeoutMs: settings.get('socket.connection.setup.timeout.ms'),
+      },
+    })
+  }
+
+  async close(): Promise<void> {
+    this.proposals.close()
+    await this.followers.close()
+  }
+}
