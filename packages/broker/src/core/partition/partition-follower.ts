@@ -39,10 +39,10 @@ export type FollowerStep =
     }
   /** Send OffsetForLeaderEpoch for `epoch`, then `onEpochEnd`. */
   | { readonly kind: 'ask-epoch-end'; readonly leaderEpoch: number; readonly epoch: number }
-  /** Send ListOffsets for the latest offset, then `onLeaderEnd`. */
-  | { readonly kind: 'ask-leader-end'; readonly leaderEpoch: number }
+  /** Send ListOffsets for the latest offset, then `onLeaderEnd`. `fetchOffset`: what was out of range. */
+  | { readonly kind: 'ask-leader-end'; readonly leaderEpoch: number; readonly fetchOffset: number }
   /** Send ListOffsets for the earliest offset, then `onLeaderStart`. */
-  | { readonly kind: 'ask-leader-start'; readonly leaderEpoch: number }
+  | { readonly kind: 'ask-leader-start'; readonly leaderEpoch: number; readonly fetchOffset: number }
   /** `log.truncateTo(endOffset)`, then `onTruncated`. Below the high watermark only after an unclean election: worth a warning. */
   | { readonly kind: 'truncate'; readonly endOffset: number; readonly isBelowHighWatermark: boolean }
   /** `log.truncateFullyAndStartAt(startOffset)`, then `onTruncated`. */
@@ -60,6 +60,17 @@ export interface FetchAnswer {
   readonly logStartOffset: number
   /** `endOffset` -1: our history is the leader's. */
   readonly divergingEpoch: EpochEndOffset
+}
+
+/** Of an `ask-leader-end` or `ask-leader-start` step. */
+export interface OffsetQuestion {
+  readonly leaderEpoch: number
+  readonly fetchOffset: number
+}
+
+export interface OffsetAnswer {
+  readonly errorCode: ErrorCode
+  readonly offset: number
 }
 
 /** Where the log has to stand after an append: apply with `setHighWatermark` first, then raise the log start. */
@@ -134,13 +145,12 @@ export class PartitionFollower {
       case 'asking-epoch-end':
         return { kind: 'ask-epoch-end', leaderEpoch, epoch: this.askedEpoch }
       case 'asking-leader-end':
-        return { kind: 'ask-leader-end', leaderEpoch }
+        return { kind: 'ask-leader-end', leaderEpoch, fetchOffset: this.fetchOffset }
       case 'asking-leader-start':
-        return { kind: 'ask-leader-start', leaderEpoch }
+        return { kind: 'ask-leader-start', leaderEpoch, fetchOffset: this.fetchOffset }
       case 'fetching': {
-        const { logStartOffset, leaderEpochs } = this.log
-        const lastFetchedEpoch = this.start.truncatesOnFetch ? leaderEpochs.latest : -1
-        return { kind: 'fetch', leaderEpoch, fetchOffset: this.fetchOffset, lastFetchedEpoch, logStartOffset }
+        const { fetchOffset, lastFetchedEpoch } = this
+        return { kind: 'fetch', leaderEpoch, fetchOffset, lastFetchedEpoch, logStartOffset: this.log.logStartOffset }
       }
     }
   }
@@ -150,9 +160,13 @@ export class PartitionFollower {
    * it; `next` knows how to go on. `asked` is the step that was answered.
    */
   onFetchAnswer(asked: FetchStep, answer: FetchAnswer, nowMs: number): 'append' | 'skip' {
-    // An answer to a question that is not asked any more says nothing about this log (KAFKA-13207).
-    if (this.phase !== 'fetching') return 'skip'
-    if (asked.leaderEpoch !== this.leaderEpoch || asked.fetchOffset !== this.fetchOffset) return 'skip'
+    // An answer to a question that is not asked any more says nothing about this log (KAFKA-13207). The offset alone does
+    // not make the question: after a cut and an append the log may end where it did, with other records.
+    const isAsked =
+      asked.leaderEpoch === this.leaderEpoch &&
+      asked.fetchOffset === this.fetchOffset &&
+      asked.lastFetchedEpoch === this.lastFetchedEpoch
+    if (this.phase !== 'fetching' || !isAsked) return 'skip'
     if (answer.errorCode !== ErrorCode.NONE) {
       this.onRefused(answer.errorCode, nowMs)
       return 'skip'
@@ -198,16 +212,16 @@ export class PartitionFollower {
   }
 
   /** Where the leader's log ends, after it said OFFSET_OUT_OF_RANGE. */
-  onLeaderEnd(answer: { readonly errorCode: ErrorCode; readonly offset: number }, nowMs: number): void {
-    if (this.phase !== 'asking-leader-end') return
+  onLeaderEnd(asked: OffsetQuestion, answer: OffsetAnswer, nowMs: number): void {
+    if (this.phase !== 'asking-leader-end' || !this.isAsked(asked)) return
     if (answer.errorCode !== ErrorCode.NONE) return this.onRefused(answer.errorCode, nowMs)
     // Only an unclean election makes a leader that has less. Nothing blind: what it has and we have, we keep.
     if (answer.offset < this.fetchOffset) this.cut(answer.offset, true)
     else this.phase = 'asking-leader-start'
   }
 
-  onLeaderStart(answer: { readonly errorCode: ErrorCode; readonly offset: number }, nowMs: number): void {
-    if (this.phase !== 'asking-leader-start') return
+  onLeaderStart(asked: OffsetQuestion, answer: OffsetAnswer, nowMs: number): void {
+    if (this.phase !== 'asking-leader-start' || !this.isAsked(asked)) return
     if (answer.errorCode !== ErrorCode.NONE) return this.onRefused(answer.errorCode, nowMs)
     if (answer.offset > this.fetchOffset) this.restart(answer.offset)
     else this.phase = 'fetching'
@@ -235,6 +249,14 @@ export class PartitionFollower {
   fail(errorCode: ErrorCode): void {
     this.phase = 'failed'
     this.failure = errorCode
+  }
+
+  private get lastFetchedEpoch(): number {
+    return this.start.truncatesOnFetch ? this.log.leaderEpochs.latest : -1
+  }
+
+  private isAsked(asked: OffsetQuestion): boolean {
+    return asked.leaderEpoch === this.leaderEpoch && asked.fetchOffset === this.fetchOffset
   }
 
   private onRefused(errorCode: ErrorCode, nowMs: number): void {

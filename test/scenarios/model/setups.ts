@@ -1,0 +1,55 @@
+import type { Bounds } from './model.ts'
+
+const base: Bounds = {
+  replicas: 3,
+  logEnd: 2,
+  lastEpoch: 2,
+  heldFetches: 0,
+  heldAlters: 0,
+  restarts: 0,
+  minInSyncReplicas: 1,
+  lagTimeMaxMs: -1,
+  truncatesOnFetch: true,
+  staleOrders: false,
+  fetchRecords: 2,
+}
+
+/** What is searched through: small, but everything may happen at any moment. */
+export const searchBounds: Readonly<Record<string, Bounds>> = {
+  atomic: base,
+  delayed: { ...base, heldFetches: 1 },
+  restarted: { ...base, lastEpoch: 1, restarts: 1, heldFetches: 1 },
+}
+
+/** What is walked through at random: larger, and longer. */
+export const walkBounds: Readonly<Record<string, Bounds>> = {
+  'walk: any shrink': {
+    ...base,
+    logEnd: 6,
+    lastEpoch: 5,
+    heldFetches: 2,
+    heldAlters: 1,
+    restarts: 1,
+    staleOrders: true,
+  },
+  'walk: lag time': {
+    ...base,
+    logEnd: 8,
+    lastEpoch: 4,
+    heldFetches: 2,
+    heldAlters: 1,
+    lagTimeMaxMs: 20,
+    minInSyncReplicas: 2,
+    staleOrders: true,
+  },
+  'walk: epoch ends asked for': {
+    ...base,
+    logEnd: 6,
+    lastEpoch: 5,
+    heldFetches: 2,
+    heldAlters: 1,
+    truncatesOnFetch: false,
+    staleOrders: true,
+    fetchRecords: 1,
+  },
+}
