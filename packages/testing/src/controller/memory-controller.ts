@@ -5,7 +5,7 @@ import type { ControllerEvent } from '@millrace/broker/core/controller/event'
 import { settledAssignment } from '@millrace/broker/core/controller/leadership'
 import type { Leadership, ReplicaAssignment } from '@millrace/broker/core/controller/leadership'
 import { plan } from '@millrace/broker/core/controller/plan'
-import type { ReassignmentRequest } from '@millrace/broker/core/controller/plan-reassignment'
+import type { ReassignmentRequest } from '@millrace/broker/core/controller/reassignment'
 import type {
   PartitionName,
   Plan,

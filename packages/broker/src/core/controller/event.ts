@@ -1,6 +1,6 @@
 import type { RegisteredBroker, TopicSnapshot } from './controller-state.ts'
 import type { ReplicaAssignment } from './leadership.ts'
-import type { ReassignmentRequest } from './plan-reassignment.ts'
+import type { ReassignmentRequest } from './reassignment.ts'
 import type { PartitionName } from './plan-step.ts'
 
 /** What can happen to a controller. Events carry what was read from ZooKeeper: a plan reads only to settle a conflict. */

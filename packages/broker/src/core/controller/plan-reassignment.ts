@@ -6,14 +6,9 @@ import type { PartitionContext } from './partition-context.ts'
 import { nameOf } from './partition-states.ts'
 import { note, write } from './plan-step.ts'
 import type { PartitionName, Plan } from './plan-step.ts'
-import { originReplicas, reassignTo, replicaListProblem } from './reassignment.ts'
-import { carryOn, changeAssignments } from './reassignment-steps.ts'
+import { originReplicas, reassignTo, replicaListProblem, type ReassignmentRequest } from './reassignment.ts'
+import { carryOn, changeAssignments, forgetRequested } from './reassignment-steps.ts'
 import type { Reassignment } from './reassignment-steps.ts'
-
-export interface ReassignmentRequest extends PartitionName {
-  /** The replicas wanted, the preferred leader first; null: give up what is running. */
-  readonly replicas: readonly number[] | null
-}
 
 export interface ReassignmentOutcome extends PartitionName {
   readonly errorCode: number
@@ -80,7 +75,7 @@ export function* resumeReassignments(
   const running = [...state.partitions()].filter(
     partition => isBeingReassigned(partition.assignment) && isWanted(partition),
   )
-  yield* carryOn(state, running, forgetRequested)
+  yield* carryOn(state, running)
 }
 
 /** ISRs have grown: what waited only for that is completed. */
@@ -89,7 +84,7 @@ export function* planIsrChanged(state: ControllerState, partitions: readonly Par
     const context = state.partition(topic, partition)
     return context !== undefined && isBeingReassigned(context.assignment) ? [context] : []
   })
-  yield* carryOn(state, running, forgetRequested, { onlyCompletion: true })
+  yield* carryOn(state, running, { onlyCompletion: true })
 }
 
 function* reassign(
@@ -102,7 +97,7 @@ function* reassign(
   })
   const failed = yield* changeAssignments(state, reassignments)
   const begun = reassignments.flatMap(({ partition }) => (failed.has(partition) ? [] : [partition]))
-  yield* carryOn(state, begun, forgetRequested)
+  yield* carryOn(state, begun)
   return failed
 }
 
@@ -144,10 +139,4 @@ function judge(
 
 function losesInSyncReplicas({ leadership }: PartitionContext, next: ReplicaAssignment): boolean {
   return leadership !== null && !leadership.inSyncReplicas.some(id => next.replicas.includes(id))
-}
-
-/** Takes entries out of `/admin/reassign_partitions`, if there is such a znode. `replicas` null: whatever was asked for. */
-function* forgetRequested(state: ControllerState, requests: readonly ReassignmentRequest[]): Plan {
-  if (requests.length === 0 || !state.hasRequestedReassignments) return
-  yield* write([{ write: 'forget-reassignments', requests }])
 }

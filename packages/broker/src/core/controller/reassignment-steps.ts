@@ -6,8 +6,7 @@ import type { PartitionContext, Replica } from './partition-context.ts'
 import { bringPartitionsOnline, changePartitions, nameOf, nextTerm } from './partition-states.ts'
 import { note, send, write } from './plan-step.ts'
 import type { Plan, Write } from './plan-step.ts'
-import type { ReassignmentRequest } from './plan-reassignment.ts'
-import { canComplete, originReplicas, sameAssignment } from './reassignment.ts'
+import { canComplete, originReplicas, sameAssignment, type ReassignmentRequest } from './reassignment.ts'
 import { changeReplicas } from './replica-states.ts'
 import { RequestBatch } from './request-batch.ts'
 import { markIneligible, resumeDeletionOf } from './topic-deletion.ts'
@@ -16,9 +15,6 @@ export interface Reassignment {
   readonly partition: PartitionContext
   readonly next: ReplicaAssignment
 }
-
-/** Takes what is done off the list that an old tool wrote. */
-type Forget = (state: ControllerState, requests: readonly ReassignmentRequest[]) => Plan
 
 /**
  * U: writes down where the replicas are to go; from here on a new controller would carry on. Replicas that only a
@@ -53,7 +49,6 @@ export function* changeAssignments(
 export function* carryOn(
   state: ControllerState,
   partitions: readonly PartitionContext[],
-  forget: Forget,
   options: { readonly onlyCompletion?: boolean } = {},
 ): Plan {
   const waiting = partitions.filter(partition => !canComplete(state, partition))
@@ -63,7 +58,7 @@ export function* carryOn(
     // One that never had a leader gets its first one with all replicas that are there.
     ready.push(...waiting.filter(partition => canComplete(state, partition)))
   }
-  yield* complete(state, ready, forget)
+  yield* complete(state, ready)
 }
 
 /** A1: leaders and the other replicas learn who is to come. A2: those who come learn whom to follow. */
@@ -95,7 +90,7 @@ function* announce(state: ControllerState, partitions: readonly PartitionContext
 }
 
 /** B1 to B8 of reference 2.7. Interrupted before the topic znode is written, it is done over again. */
-function* complete(state: ControllerState, partitions: readonly PartitionContext[], forget: Forget): Plan {
+function* complete(state: ControllerState, partitions: readonly PartitionContext[]): Plan {
   if (partitions.length === 0) return
   const before = new Map(partitions.map(partition => [partition, partition.assignment]))
   const replicasOf = (of: 'addingReplicas' | 'removingReplicas', among: readonly PartitionContext[]): Replica[] =>
@@ -112,7 +107,7 @@ function* complete(state: ControllerState, partitions: readonly PartitionContext
     state,
     done.map(partition => ({ partition, next: partition.assignment })),
   )
-  yield* forget(
+  yield* forgetRequested(
     state,
     done.map(partition => ({ ...nameOf(partition), replicas: partition.assignment.replicas })),
   )
@@ -195,4 +190,10 @@ function* writeAssignments(
     for (const { partition } of listed) failed.add(partition)
   }
   return failed
+}
+
+/** Takes entries out of `/admin/reassign_partitions`, if there is such a znode. `replicas` null: whatever was asked for. */
+export function* forgetRequested(state: ControllerState, requests: readonly ReassignmentRequest[]): Plan {
+  if (requests.length === 0 || !state.hasRequestedReassignments) return
+  yield* write([{ write: 'forget-reassignments', requests }])
 }

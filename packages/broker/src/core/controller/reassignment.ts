@@ -2,11 +2,17 @@ import { isBeingReassigned, targetReplicas } from './leadership.ts'
 import type { ReplicaAssignment } from './leadership.ts'
 import type { ControllerState } from './controller-state.ts'
 import type { PartitionContext } from './partition-context.ts'
+import type { PartitionName } from './plan-step.ts'
 
 /*
  * Moving replicas (KIP-455). While it runs, `replicas` are the wanted ones followed by the old ones that are not wanted;
  * `addingReplicas` are those that are new, `removingReplicas` those that will go.
  */
+
+export interface ReassignmentRequest extends PartitionName {
+  /** The replicas wanted, the preferred leader first; null: give up what is running. */
+  readonly replicas: readonly number[] | null
+}
 
 /** The replicas from before the reassignment that runs. */
 export const originReplicas = (assignment: ReplicaAssignment): number[] =>

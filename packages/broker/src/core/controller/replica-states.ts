@@ -142,5 +142,6 @@ function byBroker(replicas: readonly Replica[]): Map<number, PartitionContext[]>
     if (listed === undefined) grouped.set(brokerId, [partition])
     else listed.push(partition)
   }
-  return grouped
+  // Lowest first, as Kafka does it: who leaves an ISR last stays in it.
+  return new Map([...grouped].sort(([left], [right]) => left - right))
 }
