@@ -24,6 +24,8 @@ export interface ClusterOptions {
   /** Settings of every broker, Kafka's names, over those that a small cluster needs. */
   readonly properties?: Readonly<Record<string, string>>
   readonly logger?: Logger
+  /** Largest replication factor that a topic may have. Default: the number of brokers. */
+  readonly replicasMax?: number
 }
 
 /** One broker of a cluster in this process. */
@@ -150,6 +152,7 @@ class RunningBroker implements ClusterBroker {
       })
     this.coordination = coordination
     const broker = new Broker({
+      replicasMax: options.replicasMax ?? count,
       parsed,
       world,
       bufferPool,
