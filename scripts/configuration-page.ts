@@ -107,7 +107,7 @@ function status(of: Status): string {
     case 'applied':
       return `applied: [test](../${of.test})`
     case 'not yet':
-      return `not yet: ${of.issue}`
+      return `not yet: ${of.issue}${of.meanwhile === undefined ? '' : ` (until then ${of.meanwhile})`}`
     case 'never':
       return `never: ${of.why}`
   }

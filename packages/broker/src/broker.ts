@@ -26,6 +26,7 @@ import { createStartupPaths } from './metadata/startup-paths.ts'
 import { TopicChanges } from './metadata/topic-changes.ts'
 import { TopicConfigs } from './metadata/topic-configs.ts'
 import { TopicCreation } from './metadata/topic-creation.ts'
+import { AddressLimits } from './net/address-limits.ts'
 import { RequestServer, type ConnectionLimits } from './net/listener.ts'
 import { Partitions } from './replication/partitions.ts'
 import { BrokerReplication } from './replication/replication.ts'
@@ -146,6 +147,7 @@ export class Broker {
       bufferPool,
       directories,
       settingsOf: topic => topicConfigs.settingsOf(topic),
+      initialTaskDelayMs: settings.get('log.initial.task.delay.ms'),
       retentionCheckIntervalMs: settings.get('log.retention.check.interval.ms'),
       flushCheckIntervalMs: settings.get('log.flush.scheduler.interval.ms'),
       recoveryPointCheckpointIntervalMs: settings.get('log.flush.offset.checkpoint.interval.ms'),
@@ -277,6 +279,15 @@ export class Broker {
       logger,
       onInvariantViolation: this.options.onFatal,
     })
+    const addressLimits = new AddressLimits({
+      overrides: () => maxConnectionsPerIpOverrides(settings),
+      transport: world.transport,
+      logger,
+    })
+    await addressLimits.refresh()
+    settings.onChange(changed => {
+      if (changed.has('max.connections.per.ip.overrides')) void addressLimits.refresh()
+    })
     const server = new RequestServer({
       world,
       logger,
@@ -287,9 +298,10 @@ export class Broker {
         port,
       })),
       interBrokerListener,
-      limits: connectionLimits(settings),
+      limits: connectionLimits(settings, addressLimits),
       requestBytesMax: settings.get('socket.request.max.bytes'),
       queuedRequestBytesMax: settings.get('queued.max.request.bytes'),
+      queuedRequestsMax: settings.get('queued.max.requests'),
       backlog: settings.get('socket.listen.backlog.size'),
       sendBufferBytes: settings.get('socket.send.buffer.bytes'),
       receiveBufferBytes: settings.get('socket.receive.buffer.bytes'),
@@ -400,7 +412,7 @@ interface Running {
 }
 
 /** Asked at each use: most of these may change while the broker runs. */
-function connectionLimits(settings: BrokerSettings): ConnectionLimits {
+function connectionLimits(settings: BrokerSettings, addressLimits: AddressLimits): ConnectionLimits {
   return {
     get connectionsMax() {
       return settings.get('max.connections')
@@ -409,11 +421,15 @@ function connectionLimits(settings: BrokerSettings): ConnectionLimits {
       return settings.get('max.connections.per.ip')
     },
     get connectionsPerIpOverrides() {
-      return maxConnectionsPerIpOverrides(settings)
+      return addressLimits.byAddress
     },
     get connectionCreationRate() {
       return settings.get('max.connection.creation.rate')
     },
+    ofListener: listener => ({
+      connectionsMax: settings.onListener(listener, 'max.connections') ?? Infinity,
+      connectionCreationRate: settings.onListener(listener, 'max.connection.creation.rate') ?? Infinity,
+    }),
     get idleMaxMs() {
       return settings.get('connections.max.idle.ms')
     },

@@ -34,7 +34,7 @@ async function start(
   properties: Record<string, string> = {},
   topic: Record<string, string> | null = {},
 ): Promise<void> {
-  broker = await VirtualBroker.start(properties)
+  broker = await VirtualBroker.start(properties, { hosts: { friend: '127.0.0.1' } })
   connection = await broker.connect()
   if (topic !== null) await broker.createTopic(connection, 't', topic)
 }
@@ -119,6 +119,15 @@ describe('log', () => {
     await broker.pass(50 * minute)
     expect(segments()).toEqual([0])
     await broker.pass(16 * minute)
+    expect(segments()).toEqual([1])
+  })
+
+  test.each([10 * second, 10 * minute])('log.initial.task.delay.ms=%d: the first look, and not before', async ms => {
+    await start({ 'log.initial.task.delay.ms': String(ms), 'log.retention.ms': '1' })
+    await produce()
+    await broker.pass(ms - 5 * second)
+    expect(segments()).toEqual([0])
+    await broker.pass(10 * second)
     expect(segments()).toEqual([1])
   })
 
@@ -430,31 +439,48 @@ describe('network', () => {
     [{ 'max.connections.per.ip': '4' }, 2],
     [{ 'max.connections.per.ip': '0', 'max.connections.per.ip.overrides': '127.0.0.1:3' }, 1],
     [{ 'max.connections.per.ip': '3', 'max.connections.per.ip.overrides': '10.0.0.1:9' }, 1],
+    [{ 'max.connections.per.ip': '3', 'max.connections.per.ip.overrides': 'friend:4' }, 2],
+    [{ 'listener.name.plaintext.max.connections': '4' }, 2],
+    [{ 'listener.name.other.max.connections': '4' }, 5],
     [{}, 5],
   ])('%j: %d of 5 more connections stay', async (properties, expected) => {
     await start(properties, null)
     expect(await dial(5)).toBe(expected)
   })
 
-  test('max.connections: lowered and raised while running', async () => {
-    await start({}, null)
-    const set = async (value: string): Promise<void> => {
-      const configs = [{ name: 'max.connections', value, configOperation: 0 }]
-      const request = { resources: [{ resourceType: 4, resourceName: '', configs }], validateOnly: false }
-      const { responses } = await broker.during(
-        connection.request(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse, request),
-      )
-      expect(responses[0]!.errorCode).toBe(0)
-      await broker.pass(second)
+  const set = async (name: string, value: string): Promise<void> => {
+    const request = {
+      resources: [{ resourceType: 4, resourceName: '1', configs: [{ name, value, configOperation: 0 }] }],
+      validateOnly: false,
     }
-    await set('3')
+    const { responses } = await broker.during(
+      connection.request(incrementalAlterConfigsRequest, incrementalAlterConfigsResponse, request),
+    )
+    expect(responses[0]!.errorCode).toBe(0)
+    await broker.pass(second)
+  }
+
+  test.each<[string, string, string]>([
+    ['max.connections', '3', '10'],
+    ['max.connections.per.ip', '3', '10'],
+    ['listener.name.plaintext.max.connections', '3', '10'],
+  ])('%s: lowered and raised while running', async (name, low, high) => {
+    await start({}, null)
+    await set(name, low)
     expect(await dial(3)).toBe(1)
-    await set('10')
+    await set(name, high)
     expect(await dial(3)).toBe(3)
   })
 
-  test('max.connection.creation.rate: the others wait', async () => {
-    await start({ 'max.connection.creation.rate': '2' }, null)
+  test('max.connections.per.ip.overrides: changed while running', async () => {
+    await start({ 'max.connections.per.ip': '3' }, null)
+    expect(await dial(3)).toBe(1)
+    await set('max.connections.per.ip.overrides', 'friend:6')
+    expect(await dial(5)).toBe(3)
+  })
+
+  test.each(['', 'listener.name.plaintext.'])('%smax.connection.creation.rate: the others wait', async prefix => {
+    await start({ [`${prefix}max.connection.creation.rate`]: '2' }, null)
     const startedMs = broker.world.clock.monotonicMs()
     await broker.connect({ connectTimeoutMs: hour })
     for (let each = 0; each < 40; each++) await broker.connect({ connectTimeoutMs: hour })

@@ -123,6 +123,8 @@ export interface Transport {
   listen(options: ListenOptions): Promise<Listener>
   /** Rejects with a `TransportError`: `code` is the system's (ECONNREFUSED, EHOSTUNREACH, ENOTFOUND), `TIMEOUT` or `ABORTED`. */
   connect(options: ConnectOptions): Promise<FrameConnection>
+  /** The addresses of a host, as `FrameConnection.remoteAddress` writes them; an address is its own. Rejects with a `TransportError` (ENOTFOUND). */
+  resolve(host: string): Promise<readonly string[]>
 }
 
 export interface FileStat {

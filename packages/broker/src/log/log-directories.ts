@@ -24,6 +24,8 @@ export interface LogDirectoriesOptions {
   readonly directories: readonly string[]
   /** Effective settings of a topic at this moment. */
   readonly settingsOf: (topic: string) => TopicSettings
+  /** log.initial.task.delay.ms: before the first look for segments to delete; Kafka's 30 s where not given. */
+  readonly initialTaskDelayMs?: number
   /** log.retention.check.interval.ms */
   readonly retentionCheckIntervalMs: number
   /** log.flush.scheduler.interval.ms */
@@ -56,7 +58,7 @@ export interface DirectoryDescription {
   readonly logs: readonly { readonly topic: string; readonly partition: number; readonly size: number }[]
 }
 
-const firstRetentionCheckMs = 30_000
+const defaultInitialTaskDelayMs = 30_000
 /** flush.ms may be set for one topic only; a look at every log this often costs nothing. */
 const flushCheckAtMostMs = 1000
 
@@ -131,7 +133,7 @@ export class LogDirectories {
       this.#timers.push(timers.every(intervalMs, run))
     }
     this.#timers.push(
-      timers.after(firstRetentionCheckMs, () => {
+      timers.after(options.initialTaskDelayMs ?? defaultInitialTaskDelayMs, () => {
         this.applyRetention()
         if (!this.#isClosed) every(options.retentionCheckIntervalMs, () => this.applyRetention())
       }),

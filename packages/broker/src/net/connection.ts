@@ -15,6 +15,8 @@ export interface ConnectionOptions {
   readonly dispatcher: RequestDispatcher
   /** Bytes of frames that wait, all connections of the broker together. */
   readonly requestMemory: ByteBudget
+  /** Requests that wait to be started, all connections of the broker together: one unit each. */
+  readonly waitingRequests: ByteBudget
   /** A reader that leaves more than this unread is not read from. */
   readonly queuedResponseBytesMax: number
   readonly clock: Clock
@@ -28,7 +30,7 @@ const IN_FLIGHT_MAX = 512
 const WAITING_MAX = 16
 
 /** Why a connection is not read from: bits, because reasons overlap. */
-const Pause = { notStarted: 1, requestMemory: 2, slowReader: 4, inFlight: 8, waiting: 16 } as const
+const Pause = { notStarted: 1, requestMemory: 2, slowReader: 4, inFlight: 8, waiting: 16, waitingRequests: 32 } as const
 
 /**
  * One client connection: frames in, answers out in order.
@@ -48,6 +50,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
   private readonly transport: FrameConnection
   private readonly dispatcher: RequestDispatcher
   private readonly requestMemory: ByteBudget
+  private readonly waitingRequests: ByteBudget
   private readonly queuedResponseBytesMax: number
   private readonly clock: Clock
   private readonly logger: Logger
@@ -58,6 +61,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
   private starting: Request | null = null
   private pauses = 0
   private cancelMemoryWait: (() => void) | null = null
+  private cancelTurnWait: (() => void) | null = null
   private isClosing = false
   private isDraining = false
   /** Monotonic ms of the last frame or answer. */
@@ -70,6 +74,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
     this.clientAddress = options.transport.remoteAddress
     this.dispatcher = options.dispatcher
     this.requestMemory = options.requestMemory
+    this.waitingRequests = options.waitingRequests
     this.queuedResponseBytesMax = options.queuedResponseBytesMax
     this.clock = options.clock
     this.logger = options.logger
@@ -119,6 +124,7 @@ export class Connection implements FrameReceiver, RequestOrigin {
     const route = this.dispatcher.route(buffer, start, end)
     if (this.waiting.length > 0 || !this.mayStart(route.isPipelined)) {
       this.waiting.push(this.hold(frame))
+      this.countWaiting()
       if (this.waiting.length >= WAITING_MAX) this.pause(Pause.waiting)
       return
     }
@@ -145,7 +151,12 @@ export class Connection implements FrameReceiver, RequestOrigin {
     }
     this.cancelMemoryWait?.()
     this.cancelMemoryWait = null
-    for (const frame of this.waiting.splice(0)) this.letGo(frame)
+    this.cancelTurnWait?.()
+    this.cancelTurnWait = null
+    for (const frame of this.waiting.splice(0)) {
+      this.letGo(frame)
+      this.waitingRequests.give(1)
+    }
     for (const request of this.order.takeAll()) {
       if (request.result === null) request.abandon()
       else this.finish(request)
@@ -206,6 +217,8 @@ export class Connection implements FrameReceiver, RequestOrigin {
         this.start(frame.buffer, frame.start, frame.end, isPipelined, null)
         this.letGo(frame)
       }
+      // Only now, because it may make this connection go on, which must not overtake the request just started.
+      this.waitingRequests.give(1)
     }
     if (this.waiting.length === 0) this.resume(Pause.waiting)
   }
@@ -259,6 +272,19 @@ export class Connection implements FrameReceiver, RequestOrigin {
       })
     }
     return held
+  }
+
+  /** One more is waiting: when the broker holds as many as it may, this connection is not read from until there are fewer. */
+  private countWaiting(): void {
+    const { waitingRequests } = this
+    waitingRequests.take(1)
+    if (waitingRequests.usedBytes < waitingRequests.limitBytes || this.cancelTurnWait !== null) return
+    this.pause(Pause.waitingRequests)
+    this.cancelTurnWait = waitingRequests.whenTaken(1, () => {
+      this.cancelTurnWait = null
+      waitingRequests.give(1)
+      this.resume(Pause.waitingRequests)
+    })
   }
 
   private letGo(frame: RetainedFrame): void {

@@ -141,6 +141,7 @@ const limits: ConnectionLimits = {
   connectionsPerIpMax: 0x7fffffff,
   connectionsPerIpOverrides: new Map(),
   connectionCreationRate: 0x7fffffff,
+  ofListener: () => ({ connectionsMax: Infinity, connectionCreationRate: Infinity }),
   idleMaxMs: 600_000,
 }
 
@@ -165,6 +166,7 @@ async function serve(
     limits,
     requestBytesMax: 32 * 1024 * 1024,
     queuedRequestBytesMax: -1,
+    queuedRequestsMax: 500,
     ...options,
   })
   const [bound] = await server.bind()
@@ -411,6 +413,28 @@ describe('bounds', () => {
     await second.closed()
   })
 
+  test('connections of one listener: refused above its own limit', async () => {
+    const listeners = ['CLIENT', 'INTERNAL'].map(name => ({ name, host: '127.0.0.1', port: 0 }))
+    const ofListener = (name: string) => ({
+      connectionsMax: name === 'CLIENT' ? 1 : Infinity,
+      connectionCreationRate: Infinity,
+    })
+    const { server, port } = await serve({ [Metadata]: echo }, { listeners, limits: { ...limits, ofListener } })
+    const talk = async (to: number): Promise<Client> => {
+      const client = await Client.connect(to)
+      client.send(request(Metadata, 1, 'in'))
+      await client.answered(1)
+      return client
+    }
+    const first = await talk(port)
+    await talk(server.boundListeners[1]!.port)
+    await talk(server.boundListeners[1]!.port)
+    await (await Client.connect(port)).closed()
+    first.connection.destroy()
+    while (server.connectionCount > 2) await new Promise(resolve => setImmediate(resolve))
+    await talk(port)
+  })
+
   test('connections of the broker: full, and a broker calls on its own listener: the idlest client goes', async () => {
     const { server, port } = await serve(
       { [Metadata]: echo },
@@ -433,37 +457,46 @@ describe('bounds', () => {
     await client.closed()
   })
 
-  test('max.connection.creation.rate: beyond it a connection waits before it is read from', async () => {
-    const delayed: { delayMs: number; run: () => void }[] = []
-    const slowWorld: World = {
-      ...world,
-      timers: {
-        after: (delayMs, run) => {
-          delayed.push({ delayMs, run })
-          return { cancel: () => {} }
+  test.each(['broker', 'listener'])(
+    'max.connection.creation.rate of the %s: beyond it a connection waits before it is read from',
+    async of => {
+      const delayed: { delayMs: number; run: () => void }[] = []
+      const slowWorld: World = {
+        ...world,
+        timers: {
+          after: (delayMs, run) => {
+            delayed.push({ delayMs, run })
+            return { cancel: () => {} }
+          },
+          every: () => ({ cancel: () => {} }),
+          soon: run => world.timers.soon(run),
         },
-        every: () => ({ cancel: () => {} }),
-        soon: run => world.timers.soon(run),
-      },
-    }
-    const { port } = await serve(
-      { [Metadata]: echo },
-      { world: slowWorld, limits: { ...limits, connectionCreationRate: 1 } },
-    )
-    const first = await Client.connect(port)
-    first.send(request(Metadata, 1, 'a'))
-    await first.answered(1)
-    const second = await Client.connect(port)
-    second.send(request(Metadata, 2, 'b'))
-    for (let index = 2; index < 10; index++) {
-      first.send(request(Metadata, index, 'a'))
-      await first.answered(index)
-    }
-    expect(second.answers).toEqual([])
-    expect(delayed.map(({ delayMs }) => delayMs > 900 && delayMs <= 1000)).toEqual([true])
-    delayed[0]!.run()
-    expect(await second.answered(1)).toEqual([[2, 'b']])
-  })
+      }
+      const { port } = await serve(
+        { [Metadata]: echo },
+        {
+          world: slowWorld,
+          limits:
+            of === 'broker'
+              ? { ...limits, connectionCreationRate: 1 }
+              : { ...limits, ofListener: () => ({ connectionsMax: Infinity, connectionCreationRate: 1 }) },
+        },
+      )
+      const first = await Client.connect(port)
+      first.send(request(Metadata, 1, 'a'))
+      await first.answered(1)
+      const second = await Client.connect(port)
+      second.send(request(Metadata, 2, 'b'))
+      for (let index = 2; index < 10; index++) {
+        first.send(request(Metadata, index, 'a'))
+        await first.answered(index)
+      }
+      expect(second.answers).toEqual([])
+      expect(delayed.map(({ delayMs }) => delayMs > 900 && delayMs <= 1000)).toEqual([true])
+      delayed[0]!.run()
+      expect(await second.answered(1)).toEqual([[2, 'b']])
+    },
+  )
 
   test('idle connections: closed after connections.max.idle.ms, not while a request is under way', async () => {
     const held = new Held(false)
@@ -498,6 +531,34 @@ describe('bounds', () => {
     await feed()
     expect((await client.answered(40)).map(([id]) => id)).toEqual(bodies.map((_, index) => index))
     expect(server.queuedRequestBytes).toBe(0)
+  })
+
+  test('requests that wait: reading stops above queued.max.requests, nothing is dropped', async () => {
+    const held = new Held(false)
+    const { port, server } = await serve({ [Produce]: held, [Metadata]: echo }, { queuedRequestsMax: 5 })
+    const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(port)))
+    // More than one read brings: whatever a read brings is taken at once.
+    const bodies = (index: number): string[] =>
+      Array.from({ length: 12 }, (_, each) => `${index}/${each}`.padEnd(200_000))
+    for (const [index, client] of clients.entries()) {
+      client.send(...bodies(index).map((body, each) => request(Produce, each, body)))
+    }
+    await held.untilStarted(4)
+    while (server.queuedRequests < 5) await new Promise(resolve => setImmediate(resolve))
+    const other = await Client.connect(port)
+    for (let count = 1; count <= 100; count++) {
+      other.send(request(Metadata, count, 'x'))
+      await other.answered(count)
+    }
+    expect(server.queuedRequests).toBeLessThanOrEqual(5 + 4)
+    for (let next = 0; next < 48; next++) {
+      await held.untilStarted(next + 1)
+      held.letGo(held.started[next]!)
+    }
+    for (const [index, client] of clients.entries()) {
+      expect(await client.answered(12)).toEqual(bodies(index).map((body, each) => [each, body]))
+    }
+    expect(server.queuedRequests).toBe(0)
   })
 
   test('a slow reader: its next requests wait until it has read', async () => {

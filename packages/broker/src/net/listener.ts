@@ -27,6 +27,11 @@ export interface ConnectionLimits {
   readonly connectionsPerIpOverrides: ReadonlyMap<string, number>
   /** `max.connection.creation.rate`: per second */
   readonly connectionCreationRate: number
+  /** `listener.name.<listener>.max.connections`, `….max.connection.creation.rate`: beside those of the broker; Infinity: none. */
+  readonly ofListener: (listener: string) => {
+    readonly connectionsMax: number
+    readonly connectionCreationRate: number
+  }
   /** `connections.max.idle.ms`; below 0: never */
   readonly idleMaxMs: number
 }
@@ -43,6 +48,8 @@ export interface RequestServerOptions {
   readonly requestBytesMax: number
   /** `queued.max.request.bytes`; below 1: `defaultQueuedRequestBytesMax` */
   readonly queuedRequestBytesMax: number
+  /** `queued.max.requests`: those that wait to be started; which a client may do by sending behind one that takes long */
+  readonly queuedRequestsMax: number
   /** A client that leaves more unread is not read from. */
   readonly queuedResponseBytesMax?: number
   /** `socket.listen.backlog.size` */
@@ -77,11 +84,15 @@ export class RequestServer {
   private readonly options: RequestServerOptions
   private readonly logger: Logger
   private readonly requestMemory: ByteBudget
+  /** Counts requests. */
+  private readonly waitingRequests: ByteBudget
   private readonly listeners: Listener[] = []
   private bound: readonly BoundListener[] = []
   private readonly connections = new Map<Connection, ConnectionPlace>()
   private readonly countByIp = new Map<string, number>()
+  private readonly countByListener = new Map<string, number>()
   private readonly admission: ConnectionRate
+  private readonly admissionByListener: ReadonlyMap<string, ConnectionRate>
   private isProcessing = false
   private isStopping = false
   private idleTimer: Timer | null = null
@@ -90,11 +101,18 @@ export class RequestServer {
   constructor(options: RequestServerOptions) {
     this.options = options
     this.logger = options.logger
-    const { queuedRequestBytesMax } = options
+    const { queuedRequestBytesMax, limits } = options
     this.requestMemory = new ByteBudget(
       queuedRequestBytesMax > 0 ? queuedRequestBytesMax : defaultQueuedRequestBytesMax,
     )
-    this.admission = new ConnectionRate(() => options.limits.connectionCreationRate)
+    this.waitingRequests = new ByteBudget(options.queuedRequestsMax)
+    this.admission = new ConnectionRate(() => limits.connectionCreationRate)
+    this.admissionByListener = new Map(
+      options.listeners.map(({ name }) => [
+        name,
+        new ConnectionRate(() => limits.ofListener(name).connectionCreationRate),
+      ]),
+    )
   }
 
   get connectionCount(): number {
@@ -104,6 +122,11 @@ export class RequestServer {
   /** Bytes of frames that wait or are worked on. */
   get queuedRequestBytes(): number {
     return this.requestMemory.usedBytes
+  }
+
+  /** Requests that wait to be started. */
+  get queuedRequests(): number {
+    return this.waitingRequests.usedBytes
   }
 
   /** Empty before `bind`. */
@@ -190,14 +213,17 @@ export class RequestServer {
       principal: 'User:ANONYMOUS',
       dispatcher,
       requestMemory: this.requestMemory,
+      waitingRequests: this.waitingRequests,
       queuedResponseBytesMax,
       clock: world.clock,
       logger,
       onClosed: closed => this.forget(closed),
     })
     this.connections.set(connection, { listener, address })
-    this.countByIp.set(address, (this.countByIp.get(address) ?? 0) + 1)
-    const delayMs = this.admission.admit(world.clock.monotonicMs())
+    count(this.countByIp, address, 1)
+    count(this.countByListener, listener, 1)
+    const nowMs = world.clock.monotonicMs()
+    const delayMs = Math.max(this.admission.admit(nowMs), this.admissionByListener.get(listener)?.admit(nowMs) ?? 0)
     if (!this.isProcessing) connection.holdReading()
     else if (delayMs > 0) {
       connection.holdReading()
@@ -212,6 +238,9 @@ export class RequestServer {
     if (this.isStopping) return 'the broker is stopping'
     const perIpMax = limits.connectionsPerIpOverrides.get(address) ?? limits.connectionsPerIpMax
     if ((this.countByIp.get(address) ?? 0) >= perIpMax) return `more than ${perIpMax} connections from this address`
+    const ofListener = limits.ofListener(listener).connectionsMax
+    if ((this.countByListener.get(listener) ?? 0) >= ofListener)
+      return `more than ${ofListener} connections on ${listener}`
     if (this.connections.size < limits.connectionsMax) return null
     // Brokers must reach each other, whatever clients do: the idlest connection of another listener makes room.
     if (listener !== interBrokerListener || this.options.listeners.length === 1) {
@@ -234,9 +263,8 @@ export class RequestServer {
     const place = this.connections.get(connection)
     if (place === undefined) return
     this.connections.delete(connection)
-    const left = (this.countByIp.get(place.address) ?? 1) - 1
-    if (left === 0) this.countByIp.delete(place.address)
-    else this.countByIp.set(place.address, left)
+    count(this.countByIp, place.address, -1)
+    count(this.countByListener, place.listener, -1)
     if (this.connections.size === 0) this.onEmpty?.()
   }
 
@@ -264,6 +292,12 @@ export class RequestServer {
   private async closeListeners(): Promise<void> {
     await Promise.all(this.listeners.splice(0).map(listener => listener.close()))
   }
+}
+
+function count(counts: Map<string, number>, key: string, change: 1 | -1): void {
+  const next = (counts.get(key) ?? 0) + change
+  if (next === 0) counts.delete(key)
+  else counts.set(key, next)
 }
 
 interface ConnectionPlace {

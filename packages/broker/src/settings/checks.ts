@@ -51,6 +51,15 @@ function checkMode(settings: BrokerSettings, options: CheckOptions, complain: Co
   if (!/^3\.9([.-]|$)/.test(protocol)) {
     complain('inter.broker.protocol.version', 'expected 3.9, the only version that Millrace speaks between brokers')
   }
+  if (settings.get('zookeeper.set.acl')) {
+    complain(
+      'zookeeper.set.acl',
+      'expected false: only a broker that authenticates to ZooKeeper can keep others from its znodes, which comes with the security issue',
+    )
+  }
+  if (settings.get('zookeeper.ssl.client.enable')) {
+    complain('zookeeper.ssl.client.enable', 'expected false: TLS to ZooKeeper comes with the security issue')
+  }
   if (options.coordination === 'embedded') return
   const connect = settings.get('zookeeper.connect')
   if (connect === null || connect === '') {

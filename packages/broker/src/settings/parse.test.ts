@@ -64,7 +64,17 @@ describe('settings', () => {
       { key: 'no.such.key', message: 'unknown setting, ignored' },
       { key: 'num.io.threads', message: 'set, but has no effect: one broker is one event loop' },
       { key: 'group.max.size', message: 'set, but has no effect yet: it comes with the groups issue' },
-      { key: 'super.users', message: 'set, but has no effect yet: it comes with the security issue' },
+      { key: 'super.users', message: expect.stringContaining('everybody who reaches a listener may do everything') },
+    ])
+  })
+
+  test('authorizer.class.name: everybody still may do everything, and the operator is told', () => {
+    expect(parse({ 'authorizer.class.name': 'kafka.security.authorizer.AclAuthorizer' }).warnings).toEqual([
+      {
+        key: 'authorizer.class.name',
+        message:
+          'set, but has no effect yet: it comes with the security issue. Until then there is no authorization: everybody who reaches a listener may do everything',
+      },
     ])
   })
 
@@ -91,7 +101,11 @@ describe('settings', () => {
   })
 
   test('listener.name.<listener>.max.connections: read for that listener, in any case', () => {
-    const { settings } = parse({ 'listener.name.plaintext.max.connections': '5' })
+    const { settings, warnings } = parse({
+      'listener.name.plaintext.max.connections': '5',
+      'listener.name.plaintext.max.connections.per.ip': '5',
+    })
+    expect(warnings.map(({ key }) => key)).toEqual(['listener.name.plaintext.max.connections.per.ip'])
     expect(settings.onListener('PLAINTEXT', 'max.connections')).toBe(5)
     expect(settings.onListener('OTHER', 'max.connections')).toBeUndefined()
     expect(problemsOf({ 'listener.name.plaintext.max.connections': '-1' })).toEqual([
@@ -110,6 +124,8 @@ test.each<[Record<string, string>, string]>([
   [{ 'process.roles': 'broker' }, 'process.roles: expected to be empty'],
   [{ 'controller.listener.names': 'C' }, 'controller.listener.names: expected to be empty'],
   [{ 'inter.broker.protocol.version': '3.8' }, 'inter.broker.protocol.version: expected 3.9'],
+  [{ 'zookeeper.set.acl': 'true' }, 'zookeeper.set.acl: expected false'],
+  [{ 'zookeeper.ssl.client.enable': 'true' }, 'zookeeper.ssl.client.enable: expected false'],
   [{ 'log.dirs': ' , ' }, 'log.dirs: expected at least one folder'],
   [{ 'log.roll.ms': '0' }, 'log.roll.ms: expected at least 1'],
   [{ 'log.retention.ms': '0' }, 'log.retention.ms: expected -1 (for ever) or at least 1'],

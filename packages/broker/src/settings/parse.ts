@@ -3,6 +3,7 @@ import { checkSettings, type CheckOptions } from './checks.ts'
 import { ConfigError, type ConfigProblem } from './config-error.ts'
 import { parseListeners, type ListenerSettings } from './listeners.ts'
 import type { Properties } from './properties.ts'
+import { everybodyMay } from './rows/security.ts'
 import type { SettingRow } from './setting.ts'
 import { listenerRow, SettingsSnapshot } from './snapshot.ts'
 import { InvalidSetting, parseValue } from './value.ts'
@@ -85,12 +86,16 @@ const authorizerKeys = /^(super\.users|allow\.everyone\.if\.no\.acl\.found|autho
 
 function warningAbout(key: string, row: SettingRow | undefined): string | null {
   if (row === undefined) {
-    return authorizerKeys.test(key) ? effectless('security') : 'unknown setting, ignored'
+    return authorizerKeys.test(key) ? effectless('security', everybodyMay) : 'unknown setting, ignored'
   }
   if (row.status.kind === 'never') return `set, but has no effect: ${row.status.why}`
-  if (row.status.kind === 'not yet') return effectless(row.status.issue)
-  if (isBrokerSetting(key)) return null
+  if (row.status.kind === 'not yet') return effectless(row.status.issue, row.status.meanwhile)
+  if (isBrokerSetting(key) || ofOneListener.has(listenerRow(key)?.base ?? '')) return null
   return 'set, but has no effect yet for one listener alone'
 }
 
-const effectless = (issue: string): string => `set, but has no effect yet: it comes with the ${issue} issue`
+/** What `listener.name.<listener>.` may stand before. */
+const ofOneListener: ReadonlySet<string> = new Set(['max.connections', 'max.connection.creation.rate'])
+
+const effectless = (issue: string, meanwhile?: string): string =>
+  `set, but has no effect yet: it comes with the ${issue} issue${meanwhile === undefined ? '' : `. Until then ${meanwhile}`}`

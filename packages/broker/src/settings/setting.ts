@@ -22,12 +22,12 @@ export interface RangeProblem {
 
 /**
  * - applied: `test` is the file that shows its effect;
- * - not yet: parsed and kept, without effect until `issue` is built;
+ * - not yet: parsed and kept, without effect until `issue` is built; `meanwhile`: what whoever sets it must know;
  * - never: parsed, so that files written for Kafka are read, without effect by design.
  */
 export type Status =
   | { readonly kind: 'applied'; readonly test: string }
-  | { readonly kind: 'not yet'; readonly issue: string }
+  | { readonly kind: 'not yet'; readonly issue: string; readonly meanwhile?: string }
   | { readonly kind: 'never'; readonly why: string }
 
 /** One row per setting: parser, documentation, DescribeConfigs and the static type come from it. `Value` is the type of its values. */
@@ -94,7 +94,11 @@ export const className = of<string>('CLASS')
 export const password = of<Secret>('PASSWORD')
 
 export const applied = (test: string): Status => ({ kind: 'applied', test })
-export const notYet = (issue: string): Status => ({ kind: 'not yet', issue })
+export const notYet = (issue: string, meanwhile?: string): Status => ({
+  kind: 'not yet',
+  issue,
+  ...(meanwhile === undefined ? {} : { meanwhile }),
+})
 export const never = (why: string): Status => ({ kind: 'never', why })
 
 export const atLeast = (least: number): Range => ({

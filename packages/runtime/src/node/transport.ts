@@ -1,3 +1,4 @@
+import dns from 'node:dns'
 import net from 'node:net'
 import type { BufferPool } from '../buffer-pool.ts'
 import type { ConnectOptions, FrameConnection, Listener, ListenOptions, Transport } from '../ports.ts'
@@ -110,6 +111,16 @@ export class NodeTransport implements Transport {
         connection.deliverTo(options.receiver)
         if (!direct) receiveByEvents(socket, connection)
         resolve(connection)
+      })
+    })
+  }
+
+  resolve(host: string): Promise<readonly string[]> {
+    return new Promise((resolve, reject) => {
+      dns.lookup(host, { all: true }, (cause, found) => {
+        if (cause === null) return resolve(found.map(({ address }) => address))
+        const code = cause.code ?? 'UNKNOWN'
+        reject(new TransportError(code, `Cannot find an address of ${host}: ${code}`, { cause }))
       })
     })
   }

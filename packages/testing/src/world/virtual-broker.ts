@@ -42,6 +42,7 @@ export class VirtualBroker {
         observer.onListen?.(options)
         return this.network.listen(options)
       },
+      resolve: host => this.network.resolve(host),
     }
     this.world = { clock: time, timers: time, random, transport, files: this.files }
   }
@@ -49,10 +50,11 @@ export class VirtualBroker {
   /** Started, controller of its cluster, ready for requests. */
   static async start(
     properties: Readonly<Record<string, string>> = {},
-    options: NetworkObserver & { readonly logger?: Logger } = {},
+    options: NetworkObserver & { readonly logger?: Logger; readonly hosts?: Readonly<Record<string, string>> } = {},
   ): Promise<VirtualBroker> {
     const { logger = silentLogger } = options
     const virtual = new VirtualBroker(options)
+    for (const [host, at] of Object.entries(options.hosts ?? {})) virtual.network.addresses.set(host, at)
     const given = {
       'broker.id': '1',
       listeners: `PLAINTEXT://${address.host}:${address.port}`,

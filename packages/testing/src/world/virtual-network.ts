@@ -17,6 +17,8 @@ import type { VirtualTime } from './virtual-time.ts'
  */
 export class VirtualNetwork implements Transport {
   readonly silent = new Set<string>()
+  /** Host names and their address, for `resolve`; other names are their own. */
+  readonly addresses = new Map<string, string>()
   latencyMs: number
   readonly #time: VirtualTime
   readonly #pool = new BufferPool()
@@ -39,6 +41,10 @@ export class VirtualNetwork implements Transport {
       return Promise.resolve()
     }
     return Promise.resolve({ host: options.host, port, close })
+  }
+
+  resolve(host: string): Promise<readonly string[]> {
+    return Promise.resolve([this.addresses.get(host) ?? host])
   }
 
   connect(options: ConnectOptions): Promise<FrameConnection> {

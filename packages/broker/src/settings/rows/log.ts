@@ -160,7 +160,7 @@ export const logSettings = {
     update: 'read-only',
     importance: 'LOW',
     isInternal: true,
-    status: never('internal to Kafka: the first look is 30 s after the start'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'log.preallocate': boolean('false', {
     doc: "Whether a segment's whole size is reserved on disk when it begins.",

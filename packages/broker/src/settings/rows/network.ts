@@ -59,13 +59,13 @@ export const networkSettings = {
     doc: "Size of each socket's send buffer; -1 leaves it to the operating system.",
     update: 'read-only',
     importance: 'HIGH',
-    status: applied('packages/broker/src/settings-in-effect.test.ts'),
+    status: never('Node cannot set the buffers of a TCP socket; the operating system sizes them as it sees fit'),
   }),
   'socket.receive.buffer.bytes': int('102400', {
     doc: "Size of each socket's receive buffer; -1 leaves it to the operating system.",
     update: 'read-only',
     importance: 'HIGH',
-    status: applied('packages/broker/src/settings-in-effect.test.ts'),
+    status: never('Node cannot set the buffers of a TCP socket; the operating system sizes them as it sees fit'),
   }),
   'socket.request.max.bytes': int('104857600', {
     doc: 'Largest request; a larger one ends its connection before memory is taken for it.',
@@ -107,7 +107,7 @@ export const networkSettings = {
     status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'max.connection.creation.rate': int('2147483647', {
-    doc: 'Most new connections per second.',
+    doc: 'Most new connections per second on this broker, and per listener with the prefix listener.name.<listener>.',
     range: atLeast(0),
     update: 'cluster-wide',
     importance: 'MEDIUM',
@@ -137,7 +137,7 @@ export const networkSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: never('requests that wait are bounded by their bytes, always: queued.max.request.bytes'),
+    status: applied('packages/broker/src/net/listener.test.ts'),
   }),
   'queued.max.request.bytes': long('-1', {
     doc: 'Bytes of requests that may wait to be handled before reading stops; 0 or less for no such limit.',

@@ -13,13 +13,15 @@ import {
   type SettingRow,
 } from '../setting.ts'
 
+export const everybodyMay = 'there is no authorization: everybody who reaches a listener may do everything'
+
 /** TLS, authorization, delegation tokens, stored passwords. */
 export const securitySettings = {
   'authorizer.class.name': string('', {
     doc: 'Which authorizer decides who may do what; empty for none.',
     update: 'read-only',
     importance: 'LOW',
-    status: notYet('security'),
+    status: notYet('security', everybodyMay),
   }),
   'ssl.protocol': string('TLSv1.3', {
     doc: 'TLS version to begin the negotiation with.',

@@ -68,7 +68,7 @@ export const zookeeperSettings = {
     doc: 'Whether znodes that this broker makes may be changed only by brokers.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('security'),
+    status: notYet('security', 'true keeps the broker from starting, as Kafka without authentication to ZooKeeper'),
   }),
   'zookeeper.clientCnxnSocket': string(null, {
     doc: "Class that ZooKeeper's Java client uses for its sockets.",
@@ -80,7 +80,7 @@ export const zookeeperSettings = {
     doc: 'Whether to talk TLS to ZooKeeper.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('security'),
+    status: notYet('security', 'true keeps the broker from starting'),
   }),
   'zookeeper.ssl.keystore.location': string(null, {
     doc: "File with this broker's certificate for ZooKeeper.",
