@@ -3,7 +3,12 @@ import type { PartitionData } from '@millrace/protocol/messages/01-fetch'
 import type { Logger } from '@millrace/runtime/logger'
 import { assert } from '@millrace/runtime/invariant'
 import { ZERO_TOPIC_ID } from '../core/partition/controller-request-acceptance.ts'
-import { PartitionFollower, type FetchStep } from '../core/partition/partition-follower.ts'
+import {
+  PartitionFollower,
+  type FetchStep,
+  type FollowerStep,
+  type OffsetAnswer,
+} from '../core/partition/partition-follower.ts'
 import { UnexpectedAppendOffset } from '../log/log-errors.ts'
 import type { FollowerFetch } from './follower-session.ts'
 import type { Partition } from './partition.ts'
@@ -45,6 +50,7 @@ export class FollowedPartition implements FollowerFetch {
   private readonly options: FollowedPartitionOptions
   private readonly machine: PartitionFollower
   private step: FetchStep | null = null
+  private question: Extract<FollowerStep, { kind: 'ask-leader-end' | 'ask-leader-start' }> | null = null
   private refusals = 0
 
   constructor(replica: Partition, options: FollowedPartitionOptions) {
@@ -97,8 +103,10 @@ export class FollowedPartition implements FollowerFetch {
           this.delayedUntilMs = step.untilMs
           return 'wait'
         case 'ask-leader-end':
+          this.question = step
           return 'ask-end'
         case 'ask-leader-start':
+          this.question = step
           return 'ask-start'
         case 'ask-epoch-end':
           throw new Error('leaders of this protocol tell a diverging epoch in their fetch answers')
@@ -125,12 +133,11 @@ export class FollowedPartition implements FollowerFetch {
     this.replica.followOffsets(machine.onAppended(this.replica.log.nextOffset, answer))
   }
 
-  onLeaderEnd(answer: { readonly errorCode: ErrorCode; readonly offset: number }, nowMs: number): void {
-    this.machine.onLeaderEnd(answer, nowMs)
-  }
-
-  onLeaderStart(answer: { readonly errorCode: ErrorCode; readonly offset: number }, nowMs: number): void {
-    this.machine.onLeaderStart(answer, nowMs)
+  /** What the leader said of the end of its log, or of its start: the answer to the last `ask-end` or `ask-start`. */
+  onLeaderOffset(answer: OffsetAnswer, nowMs: number): void {
+    const { machine, question } = this
+    if (question?.kind === 'ask-leader-end') machine.onLeaderEnd(question, answer, nowMs)
+    else if (question?.kind === 'ask-leader-start') machine.onLeaderStart(question, answer, nowMs)
   }
 
   /** The leader was not reached. */

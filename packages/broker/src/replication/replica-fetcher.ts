@@ -251,8 +251,7 @@ export class ReplicaFetcher {
       const answers = await askLeaderOffsets(connection, brokerId, partitions, which)
       const nowMs = this.options.ports.clock.monotonicMs()
       for (const { partition, ...answer } of answers) {
-        if (which === LeaderOffset.end) partition.onLeaderEnd(answer, nowMs)
-        else partition.onLeaderStart(answer, nowMs)
+        partition.onLeaderOffset(answer, nowMs)
         this.goOn(partition)
       }
     } catch (error) {
