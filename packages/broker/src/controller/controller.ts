@@ -22,9 +22,11 @@ import { controllerZnode, logDirEventsZnode, topicZnode, type TopicAssignment } 
 import { deleteZnodes, takeOver } from './become-controller.ts'
 import type { ConnectToBroker } from './broker-channel.ts'
 import { BrokerChannels } from './broker-channels.ts'
+import { BrokerLossWatch } from './broker-loss-watch.ts'
 import type { ControllerTerm } from './controller-term.ts'
 import { standForElection } from './election.ts'
 import { executePlan } from './execute-plan.ts'
+import type { PeerProbes } from './peer-probes.ts'
 import { takeProducerIdBlock } from './producer-id-block.ts'
 import { assignmentsOf, subjectOf, Watches, type Change } from './watches.ts'
 import { whileConnected } from './while-connected.ts'
@@ -48,6 +50,8 @@ export interface ControllerOptions {
   readonly uncleanByDefault: () => boolean
   /** `auto.leader.rebalance.enable`; undefined: leaders go back to the preferred brokers only when somebody asks. */
   readonly leaderBalance?: LeaderBalance | undefined
+  /** `millrace.fast.failure.detection.enable`; undefined: only ZooKeeper says who is gone. */
+  readonly probes?: PeerProbes | undefined
 }
 
 export interface LeaderBalance {
@@ -107,6 +111,7 @@ interface Office {
   readonly channels: BrokerChannels
   readonly watches: Watches
   readonly pendingChanges: Set<string>
+  readonly lossWatch: BrokerLossWatch | null
   balanceTimer: Timer | null
 }
 
@@ -232,7 +237,11 @@ export class Controller implements ControllerView {
     election: RequestedElection,
     partitions: readonly PartitionName[] | null,
   ): Promise<readonly ElectionOutcome[] | null> {
-    return this.#ask(state => planElectLeaders(state, election, partitions))
+    return this.#inOffice(office => {
+      const isPutOff = election === 'unclean' && office.lossWatch?.mayElectUncleanly() === false
+      // The members of the ISR may lead: the others are asked when a broker that was fenced by hint cannot live any more.
+      return this.#execute(office, planElectLeaders(office.state, isPutOff ? 'preferred' : election, partitions))
+    })
   }
 
   alterReassignments(requests: readonly ReassignmentRequest[]): Promise<readonly ReassignmentOutcome[] | null> {
@@ -347,8 +356,27 @@ export class Controller implements ControllerView {
         if (errorCode === ErrorCode.STALE_CONTROLLER_EPOCH) this.#enqueueLook()
       },
     })
-    const office: Office = { term, state, channels, watches, pendingChanges, balanceTimer: null }
+    const lossWatch = this.#lossWatchOf(term, event => this.#enqueueEvent(event, office))
+    const office: Office = { term, state, channels, watches, pendingChanges, lossWatch, balanceTimer: null }
     return office
+  }
+
+  #lossWatchOf(term: ControllerTerm, enqueue: (event: ControllerEvent) => void): BrokerLossWatch | null {
+    const { probes, brokerId, interBrokerListener, controlPlaneListener, clock, timers, coordination } = this.#options
+    if (probes === undefined) return null
+    const watch: BrokerLossWatch = new BrokerLossWatch({
+      ...{ term, brokerId, probes, clock, timers },
+      logger: this.#logger,
+      listener: controlPlaneListener ?? interBrokerListener,
+      sessionTimeoutMs: coordination.session?.timeoutMs ?? 1,
+      onLossHinted: suspect => {
+        const office = this.#office
+        if (office?.lossWatch !== watch) return
+        void this.#enqueue(() => this.#guard(office, () => watch.fence(suspect)))
+      },
+      onUncleanElectionDue: () => enqueue({ event: 'unclean-election-enabled', topic: null }),
+    })
+    return watch
   }
 
   #balanceAfter(office: Office, delayMs: number): void {
@@ -429,10 +457,14 @@ export class Controller implements ControllerView {
     return this.#execute(office, plan(office.state, event))
   }
 
-  #execute<Answer>(office: Office, steps: Plan<Answer>): Promise<Answer> {
-    const { term, state, channels } = office
+  async #execute<Answer>(office: Office, steps: Plan<Answer>): Promise<Answer> {
+    const { term, state, channels, lossWatch } = office
     const { uncleanByDefault } = this.#options
-    return executePlan({ term, state, channels, uncleanByDefault, logger: this.#logger }, steps)
+    const mayElectUncleanly = (): boolean => lossWatch?.mayElectUncleanly() ?? true
+    const context = { term, state, channels, uncleanByDefault, mayElectUncleanly, logger: this.#logger }
+    const answer = await executePlan(context, steps)
+    lossWatch?.follow(state.brokers)
+    return answer
   }
 
   /** Runs one event of a term: not at all when the term is over, and no further once it ends. */
@@ -478,6 +510,7 @@ export class Controller implements ControllerView {
     this.#office = null
     office.term.end()
     office.channels.close()
+    office.lossWatch?.close()
     office.balanceTimer?.cancel()
     this.#logger.info('resigned as controller', { controllerEpoch: office.term.controllerEpoch, why })
   }

@@ -15,6 +15,8 @@ export interface PlanContext {
   readonly logger: Logger
   /** The broker's `unclean.leader.election.enable`, for topics without their own. */
   readonly uncleanByDefault: () => boolean
+  /** False: nobody outside of an ISR may be elected now, whatever the settings say; the event comes again later. */
+  readonly mayElectUncleanly: () => boolean
 }
 
 /**
@@ -47,13 +49,15 @@ function answerAtOnce({ state, channels, logger }: PlanContext, step: Step): Ste
   return null
 }
 
-async function answerStep({ term, logger, uncleanByDefault }: PlanContext, step: Step): Promise<StepAnswer> {
+async function answerStep(context: PlanContext, step: Step): Promise<StepAnswer> {
+  const { term, logger, uncleanByDefault, mayElectUncleanly } = context
   switch (step.step) {
     case 'write':
       return { step: 'write', outcomes: await new WriteExecutor(term, logger).run(step.writes) }
     case 'read-leadership':
       return { step: 'read-leadership', leadership: await readLeadership(term, logger, step.partitions) }
     case 'read-unclean-topics':
+      if (!mayElectUncleanly()) return { step: 'read-unclean-topics', topics: new Set() }
       return {
         step: 'read-unclean-topics',
         topics: await readUncleanTopics(term, step.topics, uncleanByDefault()),
