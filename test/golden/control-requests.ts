@@ -18,7 +18,7 @@ export function controlText(name: string, value: unknown): string {
 
 const list = (ids: readonly number[]): string => ids.join(',')
 
-const sorted = (ids: readonly number[]): string => list([...ids].sort())
+const sorted = (ids: readonly number[]): string => list([...ids].sort((left, right) => left - right))
 
 const lines = (head: string, partitions: readonly string[]): string => [head, ...[...partitions].sort()].join('\n  ')
 

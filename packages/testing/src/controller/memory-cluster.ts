@@ -97,7 +97,7 @@ export class MemoryCluster {
           addingReplicas,
           removingReplicas,
           leader: state?.leader,
-          isr: [...(state?.inSyncReplicas ?? [])].sort(),
+          isr: [...(state?.inSyncReplicas ?? [])].sort((left, right) => left - right),
           leaderRecoveryState: state?.leaderRecoveryState,
         }
       }),

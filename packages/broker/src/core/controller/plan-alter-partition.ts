@@ -72,14 +72,13 @@ export function* planAlterPartition(state: ControllerState, change: IsrChange): 
   })
   // Somebody wrote past this controller: the leader keeps what it has until the next election.
   yield* rereadLeadership(state, [...new Set(conflicts)])
-  const proposals = answers.map(answer => answer!)
-  const known = new Set(proposals.flatMap(({ partition }) => partition ?? []))
-  if (known.size > 0) {
+  const written = accepted.flatMap(({ partition }, at) => (outcomes[at] === 'done' ? [partition] : []))
+  if (written.length > 0) {
     const batch = new RequestBatch(state)
-    batch.addUpdateMetadata(state.brokerIds(), known)
+    batch.addUpdateMetadata(state.brokerIds(), written)
     yield* send(batch.requests())
   }
-  return { errorCode: ErrorCode.NONE, proposals }
+  return { errorCode: ErrorCode.NONE, proposals: answers.map(answer => answer!) }
 }
 
 const staleVersion = (partition: PartitionContext): IsrProposalAnswer =>
@@ -112,7 +111,9 @@ function judge(
   if (isRepeated) return { errorCode: ErrorCode.NONE, leadership: stored, partition }
   if (proposal.partitionEpoch < stored.partitionEpoch) return staleVersion(partition)
   if (isSenseless(brokerId, proposal, stored)) return refusal(ErrorCode.INVALID_REQUEST, partition)
-  if (!proposal.inSyncReplicas.every(each => isEligible(state, partition, each))) {
+  // The leader itself may be on its way out: it goes when others have caught up.
+  const others = proposal.inSyncReplicas.filter(each => each.brokerId !== stored.leader)
+  if (!others.every(each => isEligible(state, partition, each))) {
     return refusal(ErrorCode.INELIGIBLE_REPLICA, partition)
   }
   const next: Leadership = {

@@ -6,7 +6,13 @@ import type { PartitionContext } from './partition-context.ts'
 import { nameOf } from './partition-states.ts'
 import { note, write } from './plan-step.ts'
 import type { PartitionName, Plan } from './plan-step.ts'
-import { originReplicas, reassignTo, replicaListProblem, type ReassignmentRequest } from './reassignment.ts'
+import {
+  originReplicas,
+  reassignTo,
+  replicaListProblem,
+  sameAssignment,
+  type ReassignmentRequest,
+} from './reassignment.ts'
 import { carryOn, changeAssignments, forgetRequested } from './reassignment-steps.ts'
 import type { Reassignment } from './reassignment-steps.ts'
 
@@ -91,6 +97,19 @@ function* reassign(
   state: ControllerState,
   reassignments: readonly Reassignment[],
 ): Plan<ReadonlySet<PartitionContext>> {
+  const isIdle = ({ partition, next }: Reassignment): boolean =>
+    !isBeingReassigned(partition.assignment) && sameAssignment(partition.assignment, next)
+  yield* forgetRequested(
+    state,
+    reassignments.filter(isIdle).map(({ partition }) => ({ ...nameOf(partition), replicas: null })),
+  )
+  return yield* begin(
+    state,
+    reassignments.filter(each => !isIdle(each)),
+  )
+}
+
+function* begin(state: ControllerState, reassignments: readonly Reassignment[]): Plan<ReadonlySet<PartitionContext>> {
   if (reassignments.length === 0) return new Set()
   yield* note('info', 'reassignment begins', {
     partitions: reassignments.map(({ partition, next }) => `${partition.name} to ${targetReplicas(next).join(',')}`),
