@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { Connector } from '@millrace/client/connection/connector'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { Deadlines } from '@millrace/runtime/deadline'
 import type { Logger } from '@millrace/runtime/logger'
@@ -171,11 +172,16 @@ export class Broker {
     this.began('metadata', () => metadata.close())
     const registrar = new BrokerRegistrar({ coordination, clock: world.clock, timers: world.timers, logger, brokerId })
     const { interBrokerListener, controlPlaneListener } = parsed.listeners
+    const connector = new Connector({
+      setupTimeoutMs: settings.get('socket.connection.setup.timeout.ms'),
+      setupTimeoutMaxMs: settings.get('socket.connection.setup.timeout.max.ms'),
+      ports: world,
+    })
     const controllerClient = new ControllerClient({
       metadata,
       brokerId,
       logger,
-      ports: world,
+      open: connector.open,
       listener: controlPlaneListener ?? interBrokerListener,
       requestTimeoutMs: settings.get('request.timeout.ms'),
     })
@@ -186,6 +192,7 @@ export class Broker {
       listener: interBrokerListener,
       controller: controllerClient,
       ports: world,
+      open: connector.open,
       onFatal: this.options.onFatal,
     })
     this.began('replication', () => replication.close())
@@ -214,7 +221,7 @@ export class Broker {
       clock: world.clock,
       timers: world.timers,
       random: world.random,
-      connect: connectOverNetwork(world),
+      connect: connectOverNetwork(connector.open),
       interBrokerListener,
       controlPlaneListener,
       requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
@@ -277,6 +284,7 @@ export class Broker {
       handlers: handlerTable(handlers),
       services,
       logger,
+      leaderDoubt: replication.proof,
       onInvariantViolation: this.options.onFatal,
     })
     const addressLimits = new AddressLimits({
@@ -313,6 +321,8 @@ export class Broker {
 
     logs.start()
     partitions.start()
+    replication.proof.start()
+    registrar.onRegistered(brokerEpoch => partitions.onRegistered(brokerEpoch))
     await registrar.register({
       endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }),
       rack: own.get('broker.rack'),
@@ -390,12 +400,12 @@ export class Broker {
   private async stopParts(why: string): Promise<void> {
     if (this.isStopping) return
     this.isStopping = true
-    for (const { name, stop } of this.started.reverse()) {
+    for (const part of this.started.reverse()) {
       try {
-        await stop()
+        await part.stop()
       } catch (error) {
         this.logger.error('a part did not stop', {
-          part: name,
+          part: part.name,
           why,
           error: error instanceof Error ? error.stack : String(error),
         })

@@ -487,6 +487,25 @@ describe('network', () => {
     expect(broker.world.clock.monotonicMs() - startedMs).toBeGreaterThan(5 * second)
   })
 
+  test('socket.connection.setup.timeout.ms, ….max.ms: how long another broker may take to answer the call', async () => {
+    const allowedMs: number[] = []
+    broker = await VirtualBroker.start(
+      { 'socket.connection.setup.timeout.ms': '1000', 'socket.connection.setup.timeout.max.ms': '4000' },
+      { onConnect: ({ host, timeoutMs }) => host === 'silent' && allowedMs.push(timeoutMs) },
+    )
+    broker.network.silent.add('silent:9092')
+    const registration = {
+      ...{ version: 5, host: 'silent', port: 9092, jmx_port: -1, timestamp: '1', features: {} },
+      ...{ endpoints: ['PLAINTEXT://silent:9092'], listener_security_protocol_map: { PLAINTEXT: 'PLAINTEXT' } },
+    }
+    await broker.during(broker.coordination.create('/brokers/ids/9', Buffer.from(JSON.stringify(registration))))
+    await broker.pass(20 * second)
+    for (const [attempt, ms] of [1000, 2000, 4000, 4000].entries()) {
+      expect(allowedMs[attempt]).toBeGreaterThanOrEqual(0.8 * ms)
+      expect(allowedMs[attempt]).toBeLessThanOrEqual(1.2 * ms)
+    }
+  })
+
   test('connections.max.idle.ms: a connection that says nothing for so long is closed', async () => {
     await start({ 'connections.max.idle.ms': String(hour) }, null)
     let isClosed = false

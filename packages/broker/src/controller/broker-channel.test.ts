@@ -3,8 +3,10 @@ import { codec } from '@millrace/protocol/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { leaderAndIsrRequest, leaderAndIsrResponse } from '@millrace/protocol/messages/04-leader-and-isr'
 import { updateMetadataResponse } from '@millrace/protocol/messages/06-update-metadata'
+import { Connector } from '@millrace/client/connection/connector'
 import { silentLogger } from '@millrace/runtime/logger'
 import { registeredBroker } from '@millrace/testing/controller/memory-controller'
+import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import { TinyBroker } from '@millrace/testing/world/tiny-broker'
 import { VirtualNetwork } from '@millrace/testing/world/virtual-network'
 import { VirtualTime } from '@millrace/testing/world/virtual-time'
@@ -25,6 +27,7 @@ let channel: BrokerChannel
 beforeEach(() => {
   time = new VirtualTime()
   network = new VirtualNetwork(time)
+  const ports = { transport: network, clock: time, timers: time, random: new SeededRandom(1) }
   broker = new TinyBroker()
   events = []
   refusals = []
@@ -33,7 +36,7 @@ beforeEach(() => {
     brokerEpoch: 70,
     address: () => ({ listener: 'INTERNAL', host: '127.0.0.1', port: 9000, securityProtocol: 0 }),
     sender: { brokerId: 3, controllerEpoch: 8 },
-    connect: connectOverNetwork({ transport: network, clock: time, timers: time }),
+    connect: connectOverNetwork(new Connector({ setupTimeoutMs: 1000, setupTimeoutMaxMs: 1000, ports }).open),
     timers: time,
     logger: silentLogger,
     requestTimeoutMs: 1000,

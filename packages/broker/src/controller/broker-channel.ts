@@ -1,4 +1,5 @@
-import { Connection, type ConnectionPorts } from '@millrace/client/connection/connection'
+import type { Connection } from '@millrace/client/connection/connection'
+import type { OpenConnection } from '@millrace/client/connection/connector'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Timer, Timers } from '@millrace/runtime/ports'
 import type { ControlRequest } from '../core/controller/control-request.ts'
@@ -19,20 +20,9 @@ export type ConnectToBroker = (options: {
 
 /** Over the network, without asking for versions: the brokers of a cluster agree on them by inter.broker.protocol.version. */
 export const connectOverNetwork =
-  (ports: ConnectionPorts): ConnectToBroker =>
+  (open: OpenConnection): ConnectToBroker =>
   ({ host, port, clientId, timeoutMs }) =>
-    Connection.open(
-      {
-        host,
-        port,
-        clientId,
-        versions: 'fixed',
-        connectTimeoutMs: timeoutMs,
-        requestTimeoutMs: timeoutMs,
-        inFlightMax: 1,
-      },
-      ports,
-    )
+    open({ host, port, clientId, versions: 'fixed', requestTimeoutMs: timeoutMs, inFlightMax: 1 })
 
 export interface BrokerChannelOptions {
   readonly brokerId: number

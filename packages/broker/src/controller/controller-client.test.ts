@@ -5,7 +5,9 @@ import {
   allocateProducerIdsResponse,
   type AllocateProducerIdsResponse,
 } from '@millrace/protocol/messages/67-allocate-producer-ids'
+import { Connector } from '@millrace/client/connection/connector'
 import { silentLogger } from '@millrace/runtime/logger'
+import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import { TinyBroker } from '@millrace/testing/world/tiny-broker'
 import { VirtualNetwork } from '@millrace/testing/world/virtual-network'
 import { VirtualTime } from '@millrace/testing/world/virtual-time'
@@ -20,6 +22,7 @@ let controllerId: number
 beforeEach(async () => {
   time = new VirtualTime()
   const network = new VirtualNetwork(time)
+  const ports = { transport: network, clock: time, timers: time, random: new SeededRandom(1) }
   brokers = [new TinyBroker(), new TinyBroker()]
   for (const [id, broker] of brokers.entries()) {
     broker.versions = [
@@ -43,7 +46,7 @@ beforeEach(async () => {
     },
     listener: 'INTERNAL',
     brokerId: 5,
-    ports: { transport: network, clock: time, timers: time },
+    open: new Connector({ setupTimeoutMs: 500, setupTimeoutMaxMs: 500, ports }).open,
     logger: silentLogger,
     requestTimeoutMs: 500,
   })

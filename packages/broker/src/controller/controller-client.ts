@@ -1,4 +1,5 @@
-import { Connection, type ConnectionPorts } from '@millrace/client/connection/connection'
+import type { Connection } from '@millrace/client/connection/connection'
+import type { OpenConnection } from '@millrace/client/connection/connector'
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { Message, VersionRange } from '@millrace/protocol/schema'
 import type { Logger } from '@millrace/runtime/logger'
@@ -9,7 +10,7 @@ export interface ControllerClientOptions {
   /** `control.plane.listener.name`, else the listener between brokers. */
   readonly listener: string
   readonly brokerId: number
-  readonly ports: ConnectionPorts
+  readonly open: OpenConnection
   readonly logger: Logger
   /** `request.timeout.ms`. */
   readonly requestTimeoutMs: number
@@ -90,7 +91,7 @@ export class ControllerClient {
   }
 
   async #connected(): Promise<Connection> {
-    const { metadata, listener, brokerId, ports, requestTimeoutMs } = this.#options
+    const { metadata, listener, brokerId, open, requestTimeoutMs } = this.#options
     if (this.#isClosed) throw new ControllerUnreachable('closed')
     const { controllerId } = metadata
     const known = this.#connection
@@ -98,18 +99,14 @@ export class ControllerClient {
     await this.#drop()
     const endpoint = metadata.endpoint(controllerId, listener)
     if (endpoint === undefined) throw new ControllerUnreachable('the controller is not known')
-    const connection = await Connection.open(
-      {
-        host: endpoint.host,
-        port: endpoint.port,
-        clientId: String(brokerId),
-        versions: 'negotiate',
-        connectTimeoutMs: requestTimeoutMs,
-        requestTimeoutMs,
-        inFlightMax: 1,
-      },
-      ports,
-    )
+    const connection = await open({
+      host: endpoint.host,
+      port: endpoint.port,
+      clientId: String(brokerId),
+      versions: 'negotiate',
+      requestTimeoutMs,
+      inFlightMax: 1,
+    })
     if (this.#isClosed) {
       await connection.close()
       throw new ControllerUnreachable('closed')

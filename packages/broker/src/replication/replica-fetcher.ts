@@ -1,4 +1,5 @@
-import { Connection, type BorrowedAnswer, type ConnectionPorts } from '@millrace/client/connection/connection'
+import type { BorrowedAnswer, Connection } from '@millrace/client/connection/connection'
+import type { OpenConnection } from '@millrace/client/connection/connector'
 import { errorName } from '@millrace/protocol/errors'
 import {
   fetchRequest,
@@ -8,7 +9,7 @@ import {
 } from '@millrace/protocol/messages/01-fetch'
 import { InvariantViolation } from '@millrace/runtime/invariant'
 import type { Logger } from '@millrace/runtime/logger'
-import type { Timer } from '@millrace/runtime/ports'
+import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
 import type { BrokerEndpoint } from '../metadata/metadata-cache.ts'
 import { FollowerSession } from './follower-session.ts'
 import type { FollowedPartition } from './followed-partition.ts'
@@ -28,8 +29,6 @@ export interface FollowerSettings {
   readonly backoffMs: number
   /** `replica.socket.timeout.ms` */
   readonly requestTimeoutMs: number
-  /** `socket.connection.setup.timeout.ms` */
-  readonly connectTimeoutMs: number
 }
 
 export interface ReplicaFetcherOptions {
@@ -41,7 +40,8 @@ export interface ReplicaFetcherOptions {
   /** Where the leader is now; undefined: it is not known to be alive. */
   readonly endpoint: () => BrokerEndpoint | undefined
   readonly settings: FollowerSettings
-  readonly ports: ConnectionPorts
+  readonly ports: { readonly clock: Clock; readonly timers: Timers }
+  readonly open: OpenConnection
   readonly logger: Logger
   /** A promise of the code was broken. */
   readonly onFatal: (error: Error) => void
@@ -346,23 +346,21 @@ export class ReplicaFetcher {
 
   private async connected(): Promise<Connection> {
     if (this.connection !== null && !this.connection.isClosed) return this.connection
-    const { brokerId, fetcherId, settings, ports } = this.options
+    const { brokerId, fetcherId, settings, open } = this.options
     const endpoint = this.options.endpoint()
     if (endpoint === undefined) throw new LeaderNotKnown(this.options.leaderId)
     const { host, port } = endpoint
     // A new connection knows nothing of a request that the old one may have carried.
     this.session.restart()
-    const connection = await Connection.open(
+    const connection = await open(
       {
         ...{ host, port, clientId: `broker-${brokerId}-fetcher-${fetcherId}` },
         // Brokers of one cluster speak what `inter.broker.protocol.version` says: nobody asks (reference 7.2).
         versions: 'fixed',
-        connectTimeoutMs: settings.connectTimeoutMs,
         requestTimeoutMs: settings.requestTimeoutMs,
         maxFrameBytes: settings.responseMaxBytes + answerOverheadBytes,
         inFlightMax: 1,
       },
-      ports,
       this.abort.signal,
     )
     this.connection = connection

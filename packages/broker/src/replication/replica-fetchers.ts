@@ -1,6 +1,7 @@
-import type { ConnectionPorts } from '@millrace/client/connection/connection'
+import type { OpenConnection } from '@millrace/client/connection/connector'
 import { javaAbs, javaHash } from '@millrace/protocol/java-hash'
 import type { Logger } from '@millrace/runtime/logger'
+import type { Clock, Timers } from '@millrace/runtime/ports'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { FollowedPartition } from './followed-partition.ts'
 import type { Partition } from './partition.ts'
@@ -23,7 +24,8 @@ export interface ReplicaFetchersOptions {
   /** `num.replica.fetchers`; dynamic: partitions that are followed already stay where they are. */
   readonly fetchersPerLeader: () => number
   readonly settings: FollowerSettings
-  readonly ports: ConnectionPorts
+  readonly ports: { readonly clock: Clock; readonly timers: Timers }
+  readonly open: OpenConnection
   readonly logger: Logger
   readonly onFatal: (error: Error) => void
 }

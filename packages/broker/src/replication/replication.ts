@@ -1,9 +1,10 @@
-import type { ConnectionPorts } from '@millrace/client/connection/connection'
+import type { OpenConnection } from '@millrace/client/connection/connector'
 import type { Logger } from '@millrace/runtime/logger'
-import type { Timers } from '@millrace/runtime/ports'
+import type { Clock, Timers } from '@millrace/runtime/ports'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 import { IsrUpdater, type ControllerChannel } from './isr-updater.ts'
+import { LeaderProof, type OwnRegistration } from './leader-proof.ts'
 import type { Replication } from './partitions.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
 
@@ -15,7 +16,9 @@ export interface BrokerReplicationOptions {
   /** The listener between brokers. */
   readonly listener: string
   readonly controller: ControllerChannel
-  readonly ports: ConnectionPorts
+  readonly registration: OwnRegistration
+  readonly ports: { readonly clock: Clock; readonly timers: Timers }
+  readonly open: OpenConnection
   readonly logger: Logger
   readonly onFatal: (error: Error) => void
 }
@@ -24,19 +27,23 @@ export interface BrokerReplicationOptions {
 export class BrokerReplication implements Replication {
   readonly followers: ReplicaFetchers
   readonly proposals: IsrUpdater
+  readonly proof: LeaderProof
   readonly timers: Timers
   readonly lagTimeMaxMs: number
   readonly sessionTimeoutMs: number
 
   constructor(options: BrokerReplicationOptions) {
-    const { brokerId, brokerEpoch, settings, metadata, listener, controller, ports, logger, onFatal } = options
+    const { brokerId, brokerEpoch, settings, metadata, listener, controller, ports, open, logger, onFatal } = options
     const { timers } = ports
     this.timers = timers
     this.lagTimeMaxMs = settings.get('replica.lag.time.max.ms')
     this.sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
+    const { registration } = options
+    const { clock } = ports
+    this.proof = new LeaderProof({ registration, sessionTimeoutMs: this.sessionTimeoutMs, clock, timers })
     this.proposals = new IsrUpdater({ controller, brokerId, brokerEpoch, timers, logger })
     this.followers = new ReplicaFetchers({
-      ...{ brokerId, brokerEpoch, metadata, listener, ports, logger, onFatal },
+      ...{ brokerId, brokerEpoch, metadata, listener, ports, open, logger, onFatal },
       fetchersPerLeader: () => settings.get('num.replica.fetchers'),
       settings: {
         partitionMaxBytes: settings.get('replica.fetch.max.bytes'),
@@ -45,12 +52,12 @@ export class BrokerReplication implements Replication {
         maxWaitMs: settings.get('replica.fetch.wait.max.ms'),
         backoffMs: settings.get('replica.fetch.backoff.ms'),
         requestTimeoutMs: settings.get('replica.socket.timeout.ms'),
-        connectTimeoutMs: settings.get('socket.connection.setup.timeout.ms'),
       },
     })
   }
 
   async close(): Promise<void> {
+    this.proof.close()
     this.proposals.close()
     await this.followers.close()
   }

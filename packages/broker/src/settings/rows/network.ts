@@ -78,13 +78,13 @@ export const networkSettings = {
     doc: 'How long a connection to another broker may take to open at first; it doubles with each failure.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'socket.connection.setup.timeout.max.ms': long('30000', {
     doc: 'Longest time that opening a connection to another broker may take after failures.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'max.connections': int('2147483647', {
     doc: 'Most connections at once on this broker, and per listener with the prefix listener.name.<listener>.',
