@@ -238,9 +238,8 @@ export class Controller implements ControllerView {
     partitions: readonly PartitionName[] | null,
   ): Promise<readonly ElectionOutcome[] | null> {
     return this.#inOffice(office => {
-      const isPutOff = election === 'unclean' && office.lossWatch?.mayElectUncleanly() === false
-      // The members of the ISR may lead: the others are asked when a broker that was fenced by hint cannot live any more.
-      return this.#execute(office, planElectLeaders(office.state, isPutOff ? 'preferred' : election, partitions))
+      const mayElectUncleanly = election !== 'unclean' || (office.lossWatch?.mayElectUncleanly() ?? true)
+      return this.#execute(office, planElectLeaders(office.state, election, partitions, mayElectUncleanly))
     })
   }
 

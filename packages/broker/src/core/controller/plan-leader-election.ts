@@ -15,11 +15,15 @@ export interface ElectionOutcome extends PartitionName {
   readonly leader: number | null
 }
 
-/** Elections that somebody asked for (KIP-183, KIP-460). `partitions` null: all there are. */
+/**
+ * Elections that somebody asked for (KIP-183, KIP-460). `partitions` null: all there are. `mayElectUncleanly` false: a member
+ * of the ISR that was fenced by hint may live, so only the ISR is asked.
+ */
 export function* planElectLeaders(
   state: ControllerState,
   election: RequestedElection,
   partitions: readonly PartitionName[] | null,
+  mayElectUncleanly = true,
 ): Plan<ElectionOutcome[]> {
   const outcomes: ElectionOutcome[] = []
   const electable: PartitionContext[] = []
@@ -30,7 +34,8 @@ export function* planElectLeaders(
     if (refusal === null) electable.push(partition!)
     else outcomes.push(refusal)
   }
-  const elected = new Set(yield* changePartitions(state, electable, 'online', election))
+  const reason = mayElectUncleanly ? election : 'offline'
+  const elected = new Set(yield* changePartitions(state, electable, 'online', reason))
   for (const partition of electable) {
     if (!elected.has(partition)) outcomes.push(notAvailable(partition, election))
     else
