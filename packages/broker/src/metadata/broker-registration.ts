@@ -55,6 +55,8 @@ export interface BrokerRegistrarOptions {
    * session; the session timeout and two seconds where not given.
    */
   readonly formerIncarnationMs?: number
+  /** Whether the znode is watched: a controller that takes this broker for dead deletes it. Kafka's brokers never look. */
+  readonly watchesItself?: boolean
 }
 
 /**
@@ -66,8 +68,11 @@ export class BrokerRegistrar {
   readonly #formerSessions = new Set<bigint>()
   readonly #listeners = new Set<(brokerEpoch: number) => void | Promise<void>>()
   #registration: Announcement | null = null
+  readonly #vanishedListeners = new Set<() => void>()
   #brokerEpoch = -1
   #registeredGeneration = 0
+  /** The next event of the own znode will be told. */
+  #isWatching = false
   #running: Promise<void> | null = null
   #stopListening: (() => void) | null = null
   #isStopped = false
@@ -88,6 +93,15 @@ export class BrokerRegistrar {
   }
 
   /**
+   * Called when the znode was deleted while the session lives, before it is registered again with a new epoch: somebody
+   * takes this broker for dead, and elects others in its place.
+   */
+  onVanished(listener: () => void): () => void {
+    this.#vanishedListeners.add(listener)
+    return () => this.#vanishedListeners.delete(listener)
+  }
+
+  /**
    * Registers, and from now on again after every expired session. Answers the broker epoch. Throws DuplicateBrokerId
    * and EndpointInUse, and what coordination throws.
    */
@@ -96,6 +110,7 @@ export class BrokerRegistrar {
     await this.#registerUnderThisSession(registration)
     this.#stopListening = this.#options.coordination.onSessionEvent(event => {
       if (event.type === 'established' || event.type === 'resumed') this.#keepRegistered()
+      if (event.type === 'resumed' && !this.#isWatching) void this.#watchItself()
     })
     return this.#brokerEpoch
   }
@@ -112,6 +127,7 @@ export class BrokerRegistrar {
     this.#isStopped = true
     this.#stopListening?.()
     this.#listeners.clear()
+    this.#vanishedListeners.clear()
   }
 
   /** One attempt at a time; a session event that comes meanwhile is looked at when it ends. */
@@ -143,6 +159,30 @@ export class BrokerRegistrar {
     this.#formerSessions.add(session.id)
     logger.info('broker registered', { brokerId, brokerEpoch: this.#brokerEpoch, session: session.id.toString(16) })
     for (const listener of [...this.#listeners]) await listener(this.#brokerEpoch)
+    await this.#watchItself()
+  }
+
+  /** Sets the watch, and acts on what is there. A lost connection only means to ask again when it is back. */
+  async #watchItself(): Promise<void> {
+    const { coordination, brokerId, watchesItself, logger } = this.#options
+    const generation = this.#registeredGeneration
+    if (watchesItself !== true || this.#isStopped || coordination.session?.generation !== generation) return
+    try {
+      this.#isWatching = true
+      const stat = await coordination.exists(brokerZnode.path(brokerId), () => void this.#watchItself())
+      if (stat?.czxid === this.#brokerEpoch) return
+    } catch (error) {
+      this.#isWatching = false
+      if (!isCoordinationError(error, 'NOT_CONNECTED', 'UNKNOWN_OUTCOME', 'SESSION_EXPIRED', 'CLOSED')) throw error
+      return
+    }
+    // Not of a registration before this one: two looks may have been under way.
+    if (this.#isStopped || this.#registeredGeneration !== generation || this.#running !== null) return
+    if (coordination.session?.generation !== generation) return
+    logger.warn('broker was taken for dead: it registers again', { brokerId, brokerEpoch: this.#brokerEpoch })
+    this.#registeredGeneration = 0
+    for (const listener of [...this.#vanishedListeners]) listener()
+    this.#keepRegistered()
   }
 
   /** Two brokers at one address would get each other's requests. */

@@ -168,6 +168,11 @@ export class Partitions {
     })
   }
 
+  /** Another leader may be elected any moment: nothing is answered as leader until a controller has spoken again. */
+  stepDown(): void {
+    for (const partition of this.all()) if (partition.isLeader) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
   /** Everybody who waits for a partition is answered: the broker goes. */
   stop(): void {
     this.lagCheck?.cancel()
