@@ -73,6 +73,8 @@ export class BrokerRegistrar {
   #registeredGeneration = 0
   /** The next event of the own znode will be told. */
   #isWatching = false
+  /** One function, so that looking twice adds no second watcher. */
+  readonly #onOwnZnode = (): void => void this.#watchItself()
   #running: Promise<void> | null = null
   #stopListening: (() => void) | null = null
   #isStopped = false
@@ -169,15 +171,16 @@ export class BrokerRegistrar {
     if (watchesItself !== true || this.#isStopped || coordination.session?.generation !== generation) return
     try {
       this.#isWatching = true
-      const stat = await coordination.exists(brokerZnode.path(brokerId), () => void this.#watchItself())
+      const stat = await coordination.exists(brokerZnode.path(brokerId), this.#onOwnZnode)
       if (stat?.czxid === this.#brokerEpoch) return
     } catch (error) {
       this.#isWatching = false
-      if (!isCoordinationError(error, 'NOT_CONNECTED', 'UNKNOWN_OUTCOME', 'SESSION_EXPIRED', 'CLOSED')) throw error
+      if (!isCoordinationError(error, 'NOT_CONNECTED', 'UNKNOWN_OUTCOME', 'SESSION_EXPIRED', 'CLOSED'))
+        logger.error('broker cannot watch its registration', { brokerId, error })
       return
     }
     // Not of a registration before this one: two looks may have been under way.
-    if (this.#isStopped || this.#registeredGeneration !== generation || this.#running !== null) return
+    if (this.#isStopped || this.#registeredGeneration !== generation) return
     if (coordination.session?.generation !== generation) return
     logger.warn('broker was taken for dead: it registers again', { brokerId, brokerEpoch: this.#brokerEpoch })
     this.#registeredGeneration = 0
