@@ -191,6 +191,7 @@ export class Broker {
       ...{ brokerId, brokerEpoch, settings, metadata, logger },
       listener: interBrokerListener,
       controller: controllerClient,
+      registration: registrar,
       ports: world,
       open: connector.open,
       onFatal: this.options.onFatal,

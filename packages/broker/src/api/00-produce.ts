@@ -44,6 +44,7 @@ export default {
   // The log takes the bytes over, or writes them, inside append.
   retainFrom: Infinity,
   isPipelined: true,
+  answersAsLeader: true,
   run(body, context, services) {
     const request = codec(produceRequest, context.apiVersion).decode(body)
     const operation = new ProduceOperation(request, context, services)

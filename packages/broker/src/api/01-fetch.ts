@@ -44,6 +44,7 @@ export default {
   servedFrom: 4,
   retainFrom: Infinity,
   isPipelined: false,
+  answersAsLeader: true,
   run(body, context, services) {
     const request = codec(fetchRequest, context.apiVersion).decode(body)
     const session = beginSession(request, context, services)

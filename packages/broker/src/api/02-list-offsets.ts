@@ -68,7 +68,7 @@ export default defineHandler(
       })),
     }
   },
-  { retainFrom: Infinity },
+  { retainFrom: Infinity, answersAsLeader: true },
 )
 
 function isolationOf(replicaId: number, isolationLevel: number): Isolation {

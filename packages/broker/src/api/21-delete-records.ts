@@ -75,7 +75,7 @@ export default defineHandler(
       }
     })
   },
-  { retainFrom: Infinity },
+  { retainFrom: Infinity, answersAsLeader: true },
 )
 
 function deleteRecords(topic: string, asked: DeleteRecordsPartition, { partitions }: Services): Deletion {

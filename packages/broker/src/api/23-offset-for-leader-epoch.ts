@@ -27,5 +27,5 @@ export default defineHandler(
       }),
     })),
   }),
-  { retainFrom: Infinity },
+  { retainFrom: Infinity, answersAsLeader: true },
 )

@@ -5,7 +5,7 @@ import { InvariantViolation } from '@millrace/runtime/invariant'
 import type { Logger } from '@millrace/runtime/logger'
 import { tooNewApiVersions } from './18-api-versions.ts'
 import { answersLater, CloseConnection, type Answer, type Handler } from './handler.ts'
-import type { Request } from './request.ts'
+import type { AnswerDoubt, Request } from './request.ts'
 
 /** How a connection has to treat a frame before it knows what is in it. */
 export interface Route {
@@ -29,6 +29,8 @@ export interface DispatcherOptions<Services> {
   readonly handlers: ReadonlyMap<number, Handler<Services>>
   readonly services: Services
   readonly logger: Logger
+  /** Asked before an answer as leader leaves; absent: nobody else can lead. */
+  readonly leaderDoubt?: AnswerDoubt
   /** A promise of the code was broken: stop the broker. */
   readonly onInvariantViolation: (error: InvariantViolation) => void
 }
@@ -39,12 +41,14 @@ export class Dispatcher<Services> implements RequestDispatcher {
   private readonly services: Services
   private readonly logger: Logger
   private readonly onInvariantViolation: (error: InvariantViolation) => void
+  private readonly leaderDoubt: AnswerDoubt | null
 
   constructor(options: DispatcherOptions<Services>) {
     for (const [apiKey, handler] of options.handlers) this.handlers[apiKey] = handler
     this.services = options.services
     this.logger = options.logger
     this.onInvariantViolation = options.onInvariantViolation
+    this.leaderDoubt = options.leaderDoubt ?? null
   }
 
   route(buffer: Buffer, start: number, end: number): Route {
@@ -63,6 +67,7 @@ export class Dispatcher<Services> implements RequestDispatcher {
       }
       const handler = this.handlers[request.apiKey]
       if (handler === undefined) throw new InvariantViolation('readHeader has checked the API key')
+      if (handler.answersAsLeader === true) request.doubt = this.leaderDoubt
       const result = handler.run(reader, request, this.services)
       if (result === answersLater) return
       if (result instanceof Promise) this.settleLater(request, result)

@@ -66,6 +66,8 @@ export interface Handler<Services> {
    * inside `run`, in order. Everything else has the connection to itself, as in Kafka.
    */
   readonly isPipelined: boolean
+  /** Does it answer as leader of partitions? Then no answer leaves that may be from the past: replication/leader-proof.ts. */
+  readonly answersAsLeader?: boolean
   /** Body reader -> answer; synchronous where the handler is. Throws MalformedMessage on a body that cannot be decoded. */
   run(body: Reader, context: RequestContext, services: Services): HandlerResult
 }
@@ -77,6 +79,7 @@ export const noAnswer: Answer = { kind: 'none' }
 export interface HandlerOptions {
   readonly servedFrom?: number
   readonly retainFrom?: number
+  readonly answersAsLeader?: boolean
 }
 
 /**
@@ -109,6 +112,7 @@ export function defineHandler<Services, Request, Response>(
     servedFrom: options.servedFrom ?? versions[0],
     retainFrom: options.retainFrom ?? 0,
     isPipelined: false,
+    answersAsLeader: options.answersAsLeader ?? false,
     run(body, context, services) {
       const decoded = codec(request, context.apiVersion).decode(body)
       const value = handle(decoded, context, services)

@@ -13,11 +13,20 @@ export interface RequestOrigin {
   onAnswer(request: Request): void
 }
 
+/** May this broker still say what it says as a leader? replication/leader-proof.ts fits. */
+export interface AnswerDoubt {
+  readonly isInDoubt: boolean
+  /** False: it may not. */
+  confirmed(): Promise<boolean>
+}
+
 /**
  * One request from its first byte to the last byte of its answer. It is the context that the handler sees and the place in
  * the order of answers, so that a request costs one object.
  */
 export class Request implements RequestContext {
+  /** Set while it is not sure that the answer is true: it waits for this. */
+  doubt: AnswerDoubt | null = null
   apiKey = -1
   apiVersion = -1
   correlationId = 0
@@ -55,9 +64,23 @@ export class Request implements RequestContext {
 
   answer(answer: Answer): void {
     assert(this.result === null, 'a request is answered once')
+    if (this.doubt?.isInDoubt === true) {
+      this.answerLater(answer, this.doubt)
+      return
+    }
     this.result = answer
     this.abandoning = null
     this.origin.onAnswer(this)
+  }
+
+  private answerLater(answer: Answer, doubt: AnswerDoubt): void {
+    this.doubt = null
+    // The handler has done its part: nobody gives up on its behalf.
+    this.abandoning = null
+    void doubt.confirmed().then(isTrue => {
+      // What was read and written here may be no part of history: better no answer than this one.
+      this.answer(isTrue ? answer : { kind: 'close', reason: 'this broker may not be leader any more' })
+    })
   }
 
   fail(error: unknown): void {

@@ -88,6 +88,19 @@ export class BrokerRegistrar {
     return this.#brokerEpoch
   }
 
+  /** Does ZooKeeper answer, in the session that holds our registration? */
+  get isReachable(): boolean {
+    const { coordination } = this.#options
+    return coordination.isConnected && coordination.session?.generation === this.#registeredGeneration
+  }
+
+  /** Reads our znode: is it there, of our present epoch? Throws what coordination throws. */
+  async confirm(): Promise<boolean> {
+    const { coordination, brokerId } = this.#options
+    const stat = await coordination.exists(brokerZnode.path(brokerId))
+    return stat !== null && stat.czxid === this.#brokerEpoch
+  }
+
   /** Called after each registration, the first one too, with the new epoch. */
   onRegistered(listener: (brokerEpoch: number) => void | Promise<void>): () => void {
     this.#listeners.add(listener)

@@ -26,6 +26,8 @@ export interface PartitionState {
   readonly partitionEpoch: number
   readonly inSyncReplicas: readonly number[]
   readonly replicas: readonly number[]
+  /** To which life of this broker it was said; -1: not said. */
+  readonly brokerEpoch: number
 }
 
 export interface PartitionOptions {
@@ -80,6 +82,7 @@ export class Partition implements LogEffects, LeaderEffects {
   private leader: PartitionLeader | null = null
   private offline = false
   private state: PartitionState | null = null
+  private hasStoodDown = false
   /** Wait for the write: acks 0 and 1. */
   private readonly writes = new CommitWaiters()
   /** Wait for the high watermark: acks -1. */
@@ -117,6 +120,22 @@ export class Partition implements LogEffects, LeaderEffects {
   /** Broker id of the leader; -1: none known. */
   get leaderId(): number {
     return this.state?.leader ?? -1
+  }
+  /** A LeaderAndIsr request has to be newer than this. Who stood down may be told the same again. */
+  get appliedEpoch(): number {
+    return this.hasStoodDown ? this.leaderEpoch - 1 : this.leaderEpoch
+  }
+  /** Epoch of the broker's life to which the controller said what it does; -1: not said. */
+  get ordersBrokerEpoch(): number {
+    return this.state?.brokerEpoch ?? -1
+  }
+  /** Is there nobody who could lead instead? */
+  get isOnlyReplica(): boolean {
+    return this.replicas.length === 1
+  }
+  /** Newest fetch of another in-sync replica in this leader epoch, monotonic ms. */
+  get lastInSyncFetchMs(): number {
+    return this.leader?.lastInSyncFetchMs ?? -Infinity
   }
   get partitionEpoch(): number {
     return this.state?.partitionEpoch ?? -1
@@ -173,6 +192,7 @@ export class Partition implements LogEffects, LeaderEffects {
     assert(isNewEpoch || !wasLeader, 'the acceptance rules refuse an epoch that was applied')
     this.attach(log)
     this.state = state
+    this.hasStoodDown = false
     const nowMs = this.monotonicMs()
     const { cluster } = this
     this.followed = null
@@ -213,9 +233,23 @@ export class Partition implements LogEffects, LeaderEffects {
     this.leader = null
     this.followed = null
     this.state = state
+    this.hasStoodDown = false
     this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.fetchWaiters.notify()
     return isNewEpoch
+  }
+
+  /**
+   * To the controller the one that was made leader is dead, and another may lead by now. Serves nobody until the controller
+   * speaks again.
+   */
+  standDown(): void {
+    if (this.leader === null) return
+    this.log.commit()
+    this.leader = null
+    this.hasStoodDown = true
+    this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    this.fetchWaiters.notify()
   }
 
   /** The replica is stopped for good, or its disk is: `errorCode` goes to everybody who waits. */

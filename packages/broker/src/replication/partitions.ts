@@ -14,6 +14,7 @@ import { DirectoryOffline } from '../log/log-errors.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache, MetadataChange } from '../metadata/metadata-cache.ts'
 import type { IsrProposals } from './isr-updater.ts'
+import type { LeaderProof } from './leader-proof.ts'
 import { Partition, type PartitionCluster, type PartitionState } from './partition.ts'
 import type { Followers } from './replica-fetchers.ts'
 
@@ -21,6 +22,7 @@ import type { Followers } from './replica-fetchers.ts'
 export interface Replication {
   readonly followers: Followers
   readonly proposals: IsrProposals
+  readonly proof: Pick<LeaderProof, 'mayLead'>
   readonly timers: Timers
   /** `replica.lag.time.max.ms` */
   readonly lagTimeMaxMs: number
@@ -124,7 +126,12 @@ export class Partitions {
       return isKnown ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     }
     const errorCode = found.check(leaderEpoch, mustLead)
-    return errorCode === ErrorCode.NONE ? found : errorCode
+    if (errorCode !== ErrorCode.NONE) return errorCode
+    const { replication } = this.options
+    if (found.isLeader && replication !== undefined && !replication.proof.mayLead(found)) {
+      return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    }
+    return found
   }
 
   leaderOf(topic: string, partition: number, leaderEpoch = -1): Partition | ErrorCode {
@@ -149,7 +156,7 @@ export class Partitions {
     this.appliedAny = true
     const errors: PartitionError[] = []
     const apply = (topic: string, topicId: string, state: RequestedState): void => {
-      const errorCode = this.applyState(topic, topicId, state)
+      const errorCode = this.applyState(topic, topicId, state, request.brokerEpoch)
       errors.push({ topic, topicId, partition: state.partitionIndex, errorCode })
     }
     for (const { topicName, topicId, partitionStates } of request.topicStates) {
@@ -168,9 +175,17 @@ export class Partitions {
     })
   }
 
+  /** The broker registered under a new epoch: what its former life was told to lead may be led by others. */
+  onRegistered(brokerEpoch: number): void {
+    const led = this.all().filter(({ isLeader, ordersBrokerEpoch: of }) => isLeader && of >= 0 && of < brokerEpoch)
+    for (const partition of led) partition.standDown()
+    const count = led.length
+    if (count > 0) this.logger.warn('leads less until the controller says so: registered anew', { brokerEpoch, count })
+  }
+
   /** Another leader may be elected any moment: nothing is answered as leader until a controller has spoken again. */
   stepDown(): void {
-    for (const partition of this.all()) if (partition.isLeader) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    for (const partition of this.all()) partition.standDown()
   }
 
   /** Everybody who waits for a partition is answered: the broker goes. */
@@ -180,7 +195,7 @@ export class Partitions {
     for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   }
 
-  private applyState(topic: string, topicId: string, requested: RequestedState): ErrorCode {
+  private applyState(topic: string, topicId: string, requested: RequestedState, brokerEpoch: number): ErrorCode {
     const { partitionIndex } = requested
     const { brokerId } = this.options
     if (!isHostable(topic, partitionIndex)) return ErrorCode.INVALID_TOPIC_EXCEPTION
@@ -191,7 +206,7 @@ export class Partitions {
       hasLog: log !== undefined,
       localTopicId: log?.topicId ?? null,
       requestTopicId: topicId,
-      currentLeaderEpoch: known?.leaderEpoch ?? -1,
+      currentLeaderEpoch: known?.appliedEpoch ?? -1,
       requestLeaderEpoch: requested.leaderEpoch,
       isReplica: requested.replicas.includes(brokerId),
     })
@@ -201,7 +216,7 @@ export class Partitions {
         return ErrorCode.NONE
       }
       if (verdict !== 'apply') return verdict
-      this.become(topic, topicId, requested, known)
+      this.become(topic, topicId, { ...requested, brokerEpoch }, known)
       return ErrorCode.NONE
     } catch (error) {
       if (!(error instanceof FileSystemError) && !(error instanceof DirectoryOffline)) throw error
@@ -227,7 +242,12 @@ export class Partitions {
     })
   }
 
-  private become(topic: string, topicId: string, requested: RequestedState, known: Partition | undefined): void {
+  private become(
+    topic: string,
+    topicId: string,
+    requested: RequestedState & { readonly brokerEpoch: number },
+    known: Partition | undefined,
+  ): void {
     const { brokerId, logs, replication } = this.options
     const partition = requested.partitionIndex
     const state: PartitionState = {
@@ -237,6 +257,7 @@ export class Partitions {
       partitionEpoch: requested.partitionEpoch,
       inSyncReplicas: requested.isr,
       replicas: requested.replicas,
+      brokerEpoch: requested.brokerEpoch,
     }
     const id = topicId === ZERO_TOPIC_ID ? null : topicId
     const log = logs.create({ topic, partition, topicId: id, isNew: requested.isNew })
