@@ -1,6 +1,7 @@
 import { groupSettings } from '@millrace/broker/settings/rows/groups'
 import { kraftSettings } from '@millrace/broker/settings/rows/kraft'
 import { logSettings } from '@millrace/broker/settings/rows/log'
+import { millraceSettings } from '@millrace/broker/settings/rows/millrace'
 import { networkSettings } from '@millrace/broker/settings/rows/network'
 import { otherSettings } from '@millrace/broker/settings/rows/other'
 import { quotaSettings } from '@millrace/broker/settings/rows/quotas'
@@ -30,6 +31,7 @@ const rooms: readonly (readonly [title: string, rows: Rows])[] = [
   ['Tiered storage', tieredStorageSettings],
   ['KRaft', kraftSettings],
   ['Others', otherSettings],
+  ['Millrace', millraceSettings],
 ]
 
 /** `docs/configuration.md`: every setting that a broker or a topic can have, and what becomes of it. */

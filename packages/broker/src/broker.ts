@@ -10,11 +10,15 @@ import { advertisedApis, handlers, handlerTable, type Services } from './api/tab
 import { Controller } from './controller/controller.ts'
 import { connectOverNetwork } from './controller/broker-channel.ts'
 import { ControllerClient } from './controller/controller-client.ts'
+import { ControllerWatch } from './controller/controller-watch.ts'
 import { handOver } from './controller/controlled-shutdown.ts'
+import { PeerProbes } from './controller/peer-probes.ts'
 import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
+import { FormerSession } from './metadata/former-session.ts'
+import type { StoredSession } from './metadata/session-file.ts'
 import { FinalizedFeatures } from './metadata/finalized-features.ts'
 import { logDirEventPrefix, logDirEventZnode } from './metadata/znodes.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
@@ -49,6 +53,8 @@ export interface BrokerOptions {
   readonly hostName: string
   /** The broker cannot go on: a broken invariant, or no log directory left. */
   readonly onFatal: (error: Error) => void
+  /** Ends the ZooKeeper session of a former process of this broker; undefined: its end is awaited. */
+  readonly endSession?: ((session: StoredSession) => Promise<boolean>) | undefined
   /** Replicas that a partition may have: 1 unless given, until replication is complete. */
   readonly replicasMax?: number
 }
@@ -157,7 +163,10 @@ export class Broker {
       producerIdExpirationMs: () => settings.get('producer.id.expiration.ms'),
       producerIdExpirationCheckIntervalMs: settings.get('producer.id.expiration.check.interval.ms'),
     })
-    await logs.load()
+    const loading = logs.load()
+    // Its folders are locked now, or it has failed: nobody else's session is ended.
+    await Promise.race([loading, Promise.resolve()])
+    await Promise.all([loading, this.endFormerSession(own, logs.onlineDirectories)])
     this.began('logs', () => logs.close())
     claimDataFolders(world.files, folders, { clusterId: cluster, brokerId, wallMs: world.clock.wallMs() })
     topicConfigs.onChange(changed => {
@@ -170,7 +179,14 @@ export class Broker {
     this.began('features', () => features.stop())
     const metadata = new MetadataCache(world.timers)
     this.began('metadata', () => metadata.close())
-    const registrar = new BrokerRegistrar({ coordination, clock: world.clock, timers: world.timers, logger, brokerId })
+    const probes = own.get('millrace.fast.failure.detection.enable')
+      ? new PeerProbes({ transport: world.transport, clock: world.clock, timers: world.timers, logger })
+      : undefined
+    this.began('peer probes', () => probes?.close())
+    const registrar = new BrokerRegistrar({
+      ...{ coordination, clock: world.clock, timers: world.timers, logger, brokerId },
+      watchesItself: probes !== undefined,
+    })
     const { interBrokerListener, controlPlaneListener } = parsed.listeners
     const connector = new Connector({
       setupTimeoutMs: settings.get('socket.connection.setup.timeout.ms'),
@@ -207,6 +223,7 @@ export class Broker {
       replication,
     })
     this.began('partitions', () => partitions.stop())
+    registrar.onVanished(() => partitions.stepDown())
     logs.attach({
       directoryFailed: (directory, error, isLast) => {
         logger.error('log directory failed', { directory, error: error.message })
@@ -228,6 +245,7 @@ export class Broker {
       requestTimeoutMs: settings.get('controller.socket.timeout.ms'),
       deleteTopics: settings.get('delete.topic.enable'),
       uncleanByDefault: () => settings.get('unclean.leader.election.enable'),
+      probes,
       leaderBalance: settings.get('auto.leader.rebalance.enable')
         ? {
             percentage: settings.get('leader.imbalance.per.broker.percentage'),
@@ -331,6 +349,13 @@ export class Broker {
       features: new Map(),
     })
     this.began('registration', () => registrar.stop())
+    if (probes !== undefined) {
+      const watch = new ControllerWatch({
+        ...{ coordination, metadata, brokerId, probes, clock: world.clock, logger },
+        listener: controlPlaneListener ?? interBrokerListener,
+      })
+      this.began('controller watch', () => watch.stop())
+    }
     await controller.start()
     this.began('controller', () => controller.stop())
     server.startProcessing()
@@ -354,6 +379,18 @@ export class Broker {
       listeners: bound.map(({ name, host, port }) => `${name}://${host}:${port}`),
       startMs: Math.round(world.clock.monotonicMs() - startedMs),
     })
+  }
+
+  private async endFormerSession(own: BrokerSettings, directories: readonly string[]): Promise<void> {
+    const { endSession } = this.options
+    const servers = own.get('zookeeper.connect')
+    if (endSession === undefined || servers === null) return
+    const former = new FormerSession({
+      ...{ coordination: this.coordination, files: this.world.files, logger: this.logger },
+      ...{ directories, servers, endSession },
+    })
+    await former.replace()
+    this.began('former session', () => former.forget())
   }
 
   /** Resolves when the metadata of this broker names `brokers` brokers and a controller; rejects after `timeoutMs`. */

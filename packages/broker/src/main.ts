@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Coordination } from '@millrace/zookeeper/coordination'
 import { EmbeddedTree } from '@millrace/zookeeper/embedded/embedded-tree'
+import type { EnsembleOptions } from '@millrace/zookeeper/zookeeper/ensemble-coordination'
 import { BufferPool } from '@millrace/runtime/buffer-pool'
 import type { Logger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
@@ -9,6 +10,7 @@ import type { World } from '@millrace/runtime/ports'
 import { pino } from 'pino'
 import { Broker } from './broker.ts'
 import { BadArgument, readCommandLine, type CommandLine } from './command-line.ts'
+import type { StoredSession } from './metadata/session-file.ts'
 import { ConfigError } from './settings/config-error.ts'
 import { parseBrokerSettings, type ParsedBrokerSettings } from './settings/parse.ts'
 import { parseProperties, type Properties } from './settings/properties.ts'
@@ -22,7 +24,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   const bufferPool = new BufferPool()
   const world = nodeWorld({ bufferPool })
   const coordination = await coordinationOf(parsed, embedded, world, logger)
-  const broker = new Broker({ parsed, world, bufferPool, logger, coordination, hostName: hostname(), onFatal: fatal })
+  const broker = new Broker({
+    ...{ parsed, world, bufferPool, logger, coordination, hostName: hostname(), onFatal: fatal },
+    endSession: embedded === null ? session => endSessionOf(parsed, world, logger, session) : undefined,
+  })
 
   let stopping: Promise<void> | null = null
   const stop = (signal: string): void => {
@@ -91,13 +96,28 @@ async function coordinationOf(
   const sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
   if (embedded !== null) return new EmbeddedTree({ world, logger, folder: embedded }).client({ sessionTimeoutMs })
   const { ensembleCoordination } = await import('@millrace/zookeeper/zookeeper/ensemble-coordination')
-  return ensembleCoordination({
+  return ensembleCoordination(ensembleOf(settings, world, logger))
+}
+
+async function endSessionOf(
+  { settings }: ParsedBrokerSettings,
+  world: World,
+  logger: Logger,
+  session: StoredSession,
+): Promise<boolean> {
+  const { endSession } = await import('@millrace/zookeeper/zookeeper/end-session')
+  return endSession(ensembleOf(settings, world, logger), session)
+}
+
+function ensembleOf(settings: ParsedBrokerSettings['settings'], world: World, logger: Logger): EnsembleOptions {
+  const sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
+  return {
     servers: settings.get('zookeeper.connect') ?? '',
     sessionTimeoutMs,
     connectionTimeoutMs: settings.get('zookeeper.connection.timeout.ms') ?? sessionTimeoutMs,
     world,
     logger,
-  })
+  }
 }
 
 /** One JSON line per event on standard output; message first, fields beside it. */

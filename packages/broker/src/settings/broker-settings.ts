@@ -1,5 +1,6 @@
 import { groupSettings } from './rows/groups.ts'
 import { logSettings } from './rows/log.ts'
+import { millraceSettings } from './rows/millrace.ts'
 import { networkSettings } from './rows/network.ts'
 import { otherSettings } from './rows/other.ts'
 import { quotaSettings } from './rows/quotas.ts'
@@ -13,7 +14,7 @@ import { transactionSettings } from './rows/transactions.ts'
 import { zookeeperSettings } from './rows/zookeeper.ts'
 import type { SettingRow, ValuesOf } from './setting.ts'
 
-/** Every setting of a broker, Kafka's names. Rooms of the house have a file each. */
+/** Every setting of a broker, Kafka's names and, at the end, ours. Rooms of the house have a file each. */
 export const brokerSettingRows = {
   ...zookeeperSettings,
   ...networkSettings,
@@ -28,6 +29,7 @@ export const brokerSettingRows = {
   ...tieredStorageSettings,
   ...kraftSettings,
   ...otherSettings,
+  ...millraceSettings,
 } as const
 
 export type BrokerSettingName = keyof typeof brokerSettingRows
