@@ -30,9 +30,14 @@ async function serverThat(
   return server
 }
 
-async function connectedTo(server: ScriptedServer, sessionTimeoutMs = 4000): Promise<Coordination> {
+async function connectedTo(
+  server: ScriptedServer,
+  sessionTimeoutMs = 4000,
+  requestsInFlightMax = 1000,
+): Promise<Coordination> {
   const coordination = ensembleCoordination({
     ...{ servers: server.address, sessionTimeoutMs, connectionTimeoutMs: 5000, world, logger: silentLogger },
+    requestsInFlightMax,
   })
   cleanUp.push(() => coordination.close())
   await coordination.connect()
@@ -141,6 +146,52 @@ describe('ensemble coordination, against a server that misbehaves', () => {
     await waiting
   })
 
+  describe('requests in flight: three at most', () => {
+    /** Holds creates back until the test answers them. */
+    async function holding() {
+      const held: ScriptedRequest[] = []
+      const arrivals: (() => void)[] = []
+      const server = await serverThat(request => {
+        held.push(request)
+        for (const tell of arrivals.splice(0)) tell()
+      })
+      const zk = await connectedTo(server, 4000, 3)
+      const calls = Array.from({ length: 8 }, (_, i) => zk.create(`/${i}`, null))
+      for (const call of calls) call.catch(() => {})
+      const arrived = async (count: number): Promise<void> => {
+        while (held.length < count) await new Promise<void>(resolve => arrivals.push(resolve))
+      }
+      return { zk, held, calls, arrived }
+    }
+
+    test('each answer lets the next one go, in order', async () => {
+      const { held, calls, arrived } = await holding()
+      for (let next = 0; next < calls.length; next++) {
+        await arrived(Math.min(next + 3, calls.length))
+        expect(held).toHaveLength(Math.min(next + 3, calls.length))
+        held[next]!.connection.reply(held[next]!.xid, -110)
+        await expect(calls[next]).rejects.toMatchObject({ code: 'NODE_EXISTS', path: `/${next}` })
+      }
+    })
+
+    test('the connection is lost: those that waited were never sent', async () => {
+      const { held, calls, arrived } = await holding()
+      await arrived(3)
+      held[0]!.connection.sendRaw(Buffer.from('7fffffff', 'hex'))
+      const codes = await Promise.all(calls.map(call => call.catch((error: { code: string }) => error.code)))
+      expect(codes).toEqual([...Array<string>(3).fill('UNKNOWN_OUTCOME'), ...Array<string>(5).fill('NOT_CONNECTED')])
+    })
+
+    test('close: those that wait are sent before it', async () => {
+      const { zk, held, arrived } = await holding()
+      await arrived(3)
+      const closed = zk.close()
+      await arrived(8)
+      expect(held).toHaveLength(8)
+      await closed
+    })
+  })
+
   test('xid: at the end of the 31 bits: begins again, calls are answered', async () => {
     const xids: number[] = []
     const server = await ScriptedServer.start(({ xid, connection }) => {
@@ -158,6 +209,7 @@ describe('ensemble coordination, against a server that misbehaves', () => {
         sessionTimeoutMs: 4000,
         session: null,
         auth: [],
+        inFlightMax: 10,
       },
       watchedPaths: () => [],
       events: { onConnected: confirmed.resolve, onDisconnected: () => {}, onWatchEvent: () => {}, onEnded: () => {} },

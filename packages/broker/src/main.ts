@@ -115,6 +115,7 @@ function ensembleOf(settings: ParsedBrokerSettings['settings'], world: World, lo
     servers: settings.get('zookeeper.connect') ?? '',
     sessionTimeoutMs,
     connectionTimeoutMs: settings.get('zookeeper.connection.timeout.ms') ?? sessionTimeoutMs,
+    requestsInFlightMax: settings.get('zookeeper.max.in.flight.requests'),
     world,
     logger,
   }

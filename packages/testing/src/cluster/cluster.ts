@@ -147,6 +147,7 @@ class RunningBroker implements ClusterBroker {
         servers: options.zookeeper ?? '',
         sessionTimeoutMs,
         connectionTimeoutMs: sessionTimeoutMs,
+        requestsInFlightMax: parsed.settings.get('zookeeper.max.in.flight.requests'),
         world,
         logger,
       })

@@ -35,6 +35,7 @@ export interface EnsembleClientOptions {
   readonly world: Pick<World, 'clock' | 'timers' | 'random'>
   readonly logger: Logger
   readonly auth: readonly Credential[]
+  readonly requestsInFlightMax: number
   readonly previousSession: SessionKey | null
 }
 
@@ -317,9 +318,9 @@ export class EnsembleClient implements Coordination {
   /** Begins a session, or takes over `session`. */
   #open(session: SessionKey | null): void {
     if (this.#state !== 'opening' || this.#library === null) return
-    const { servers, sessionTimeoutMs, auth, world, logger } = this.#options
+    const { servers, sessionTimeoutMs, auth, requestsInFlightMax: inFlightMax, world, logger } = this.#options
     const connection = new this.#library.connections.GuardedConnection({
-      ...{ servers, sessionTimeoutMs, auth, session, world, logger },
+      ...{ servers, sessionTimeoutMs, auth, inFlightMax, session, world, logger },
       watchedPaths: kind => this.#watches.paths(kind).map(path => withChroot(this.#options.chroot, path)),
       events: {
         onConnected: () => this.#onConnected(connection),
@@ -418,7 +419,7 @@ export class EnsembleClient implements Coordination {
       if (this.#connection === connection) this.#open(null)
     }
     const connection = new this.#library.connections.GuardedConnection({
-      ...{ servers, sessionTimeoutMs, auth: [], session, world, logger, watchedPaths: () => [] },
+      ...{ servers, sessionTimeoutMs, auth: [], inFlightMax: 1, session, world, logger, watchedPaths: () => [] },
       events: {
         onConnected: () => void connection.end(closeDeadlineMs).then(next),
         onDisconnected: () => {},

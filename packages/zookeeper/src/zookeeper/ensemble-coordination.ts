@@ -15,6 +15,8 @@ export interface EnsembleOptions {
   readonly world: Pick<World, 'clock' | 'timers' | 'random'>
   readonly logger: Logger
   readonly auth?: readonly Credential[]
+  /** Requests that may wait for their answers at once; more wait for their turn. Default 1000. */
+  readonly requestsInFlightMax?: number
   /**
    * A session to take over, with its ephemeral znodes: that of a process that ended a moment ago. When it is gone, a new
    * one begins: compare `session.id`.
@@ -30,6 +32,7 @@ export function ensembleCoordination(options: EnsembleOptions): Coordination {
     servers,
     chroot,
     auth: options.auth ?? [],
+    requestsInFlightMax: options.requestsInFlightMax ?? 1000,
     previousSession: options.previousSession ?? null,
   })
 }

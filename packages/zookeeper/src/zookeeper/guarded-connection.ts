@@ -34,6 +34,8 @@ export interface GuardedConnectionOptions {
   /** A session to take over instead of beginning one. */
   readonly session: SessionKey | null
   readonly auth: readonly Credential[]
+  /** Calls that may wait for their answers at once; more wait here, in order, and were never sent if the connection ends. */
+  readonly inFlightMax: number
   /** What must be watched again on a new connection: paths of the server. */
   readonly watchedPaths: (kind: WatchKind) => readonly string[]
   readonly events: ConnectionEvents
@@ -60,6 +62,9 @@ export class GuardedConnection extends ConnectionManager {
   #isEnded = false
   #isCorked = false
   #closed: (() => void) | null = null
+  #inFlight = 0
+  /** Beyond `inFlightMax`, as what to do with each: send it, or answer it with a failure. */
+  #waiting: { readonly send: () => void; readonly fail: (failure: CallFailure) => void }[] = []
   #nextServer = 0
   /** Servers tried since the last one that confirmed the session. */
   #attempts = 0
@@ -103,16 +108,35 @@ export class GuardedConnection extends ConnectionManager {
       this.#end('lease-over')
       return answer({ reason: 'session-ended' }, null)
     }
+    const send = (): void => this.#sendCall(call, answer)
+    if (this.#inFlight < this.#options.inFlightMax) return send()
+    this.#waiting.push({ send, fail: failure => answer(failure, null) })
+  }
+
+  #sendCall<T>(call: Call<T>, answer: CallAnswer<T>): void {
+    this.#inFlight += 1
     this.#send(call.request, (failure, payload) => {
-      if (failure !== null) return answer(failure, null)
-      try {
-        answer(null, call.decode(payload))
-      } catch (error) {
-        this.#options.logger.error('ZooKeeper answer cannot be read', { error })
-        answer({ reason: 'connection-lost' }, null)
-        this.socket?.destroy()
+      this.#inFlight -= 1
+      if (failure !== null) answer(failure, null)
+      else {
+        try {
+          answer(null, call.decode(payload))
+        } catch (error) {
+          this.#options.logger.error('ZooKeeper answer cannot be read', { error })
+          answer({ reason: 'connection-lost' }, null)
+          this.socket?.destroy()
+        }
       }
+      this.#sendWaiting(this.#options.inFlightMax)
     })
+  }
+
+  #sendWaiting(inFlightMax: number): void {
+    while (this.isConnected && this.#inFlight < inFlightMax) {
+      const next = this.#waiting.shift()
+      if (next === undefined) return
+      next.send()
+    }
   }
 
   /** Ends the session at the server, or gives up after `deadlineMs`: it then ends by its timeout. No event follows. */
@@ -121,6 +145,8 @@ export class GuardedConnection extends ConnectionManager {
     const { promise, resolve } = Promise.withResolvers<void>()
     const deadline = this.#options.world.timers.after(deadlineMs, resolve)
     this.#closed = resolve
+    // What was asked for before the end is to be answered before it.
+    this.#sendWaiting(Infinity)
     super.close()
     await promise
     deadline.cancel()
@@ -305,13 +331,15 @@ export class GuardedConnection extends ConnectionManager {
     return requests
   }
 
-  /** Sent calls may have been applied; calls in the queue have not left. */
+  /** Sent calls may have been applied; calls in the queue have not left, those behind it even less. */
   #failCalls(reason: 'connection-lost' | 'session-ended'): void {
     const sent = this.pendingQueue.splice(0)
     const queued = this.packetQueue.queue.splice(0)
+    const waiting = this.#waiting.splice(0)
     const notSent = reason === 'session-ended' ? reason : 'not-sent'
     for (const packet of sent) packet.callback?.({ reason })
     for (const packet of queued) packet.callback?.({ reason: notSent })
+    for (const { fail } of waiting) fail({ reason: notSent })
   }
 
   #end(end: SessionEnd): void {

@@ -62,7 +62,7 @@ export const zookeeperSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: never('requests are pipelined without such a limit: whoever sends many bounds them'),
+    status: applied('test/contract/scripted-server.test.ts'),
   }),
   'zookeeper.set.acl': boolean('false', {
     doc: 'Whether znodes that this broker makes may be changed only by brokers.',
