@@ -74,6 +74,7 @@ export class Broker {
   /** What was started, in order; stopped in reverse. */
   private readonly started: { readonly name: string; stop(): Promise<void> | void }[] = []
   private running: Running | null = null
+  private formerSession: FormerSession | null = null
   private isStopping = false
   private stopGraceMs = stopGraceMs
 
@@ -110,7 +111,10 @@ export class Broker {
     const startedMs = world.clock.monotonicMs()
     const own = parsed.settings
 
-    this.began('coordination', () => coordination.close())
+    this.began('coordination', async () => {
+      await coordination.close()
+      this.formerSession?.forget()
+    })
     await coordination.connect()
     await createStartupPaths(coordination)
     const cluster = await clusterId(coordination, world.random)
@@ -390,7 +394,7 @@ export class Broker {
       ...{ directories, servers, endSession },
     })
     await former.replace()
-    this.began('former session', () => former.forget())
+    this.formerSession = former
   }
 
   /** Resolves when the metadata of this broker names `brokers` brokers and a controller; rejects after `timeoutMs`. */
