@@ -1,0 +1,274 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import { ClassicGroup } from './classic-group.ts'
+import type { GroupEntry, OffsetRecord } from './entries.ts'
+import { Group } from './group.ts'
+import { loadedGroup } from './loaded-group.ts'
+import {
+  allOffsets,
+  checkCommit,
+  checkOffsetDeletion,
+  expiredOffsets,
+  noteInFlight,
+  noteLanded,
+  offsetTombstone,
+  type OffsetCommitRequest,
+  type TopicPartition,
+} from './group-offsets.ts'
+import {
+  joinRefused,
+  syncRefused,
+  type GroupSettings,
+  type HeartbeatRequest,
+  type JoinRequest,
+  type MemberIdentity,
+  type Moment,
+  type SyncRequest,
+} from './group-requests.ts'
+import { joinTimer, syncTimer } from './rebalance.ts'
+import { Step, type Effects } from './step.ts'
+import { groupWriteError, offsetWriteError } from './write-errors.ts'
+
+/**
+ * The groups of one partition of __consumer_offsets. Requests, timers and written records come in, each as one step; `take`
+ * answers what the shell has to do. What is in the log changes by `replay` alone, once it is committed: loading and serving
+ * walk the same code.
+ */
+export class GroupShard {
+  readonly #settings: GroupSettings
+  readonly #step = new Step()
+  readonly #classic: ClassicGroup
+  readonly #groups = new Map<string, Group>()
+
+  constructor(settings: GroupSettings) {
+    this.#settings = settings
+    this.#classic = new ClassicGroup(settings, this.#step)
+  }
+
+  /** What the steps since the last call asked for. */
+  take(): Effects {
+    return this.#step.take()
+  }
+
+  get groups(): ReadonlyMap<string, Group> {
+    return this.#groups
+  }
+
+  join(request: JoinRequest, token: number, now: Moment): void {
+    const { sessionTimeoutMs, groupId, memberId } = request
+    const { minSessionTimeoutMs, maxSessionTimeoutMs } = this.#settings
+    if (sessionTimeoutMs < minSessionTimeoutMs || sessionTimeoutMs > maxSessionTimeoutMs) {
+      this.#step.reply(token, joinRefused(ErrorCode.INVALID_SESSION_TIMEOUT, memberId))
+      return
+    }
+    let group = this.#groups.get(groupId)
+    if (group === undefined && memberId === '') group = this.#create(groupId, now)
+    if (group === undefined) this.#step.reply(token, joinRefused(ErrorCode.UNKNOWN_MEMBER_ID, memberId))
+    else this.#classic.join(group, request, token, now)
+  }
+
+  sync(request: SyncRequest, token: number, now: Moment): void {
+    const group = this.#groups.get(request.groupId)
+    if (group === undefined) this.#step.reply(token, syncRefused(ErrorCode.UNKNOWN_MEMBER_ID))
+    else this.#classic.sync(group, request, token, now)
+  }
+
+  heartbeat(request: HeartbeatRequest, now: Moment): ErrorCode {
+    const group = this.#groups.get(request.groupId)
+    return group === undefined ? ErrorCode.UNKNOWN_MEMBER_ID : this.#classic.heartbeat(group, request, now)
+  }
+
+  /** One code per member; a code alone is for the whole request. */
+  leave(groupId: string, members: readonly MemberIdentity[], now: Moment): ErrorCode | ErrorCode[] {
+    const group = this.#groups.get(groupId)
+    if (group === undefined) return members.map(() => ErrorCode.UNKNOWN_MEMBER_ID)
+    if (group.is('Dead')) return ErrorCode.COORDINATOR_NOT_AVAILABLE
+    return members.map(identity => this.#classic.leave(group, identity, now))
+  }
+
+  /** Replies to `token` when the offsets are written. */
+  commitOffsets(request: OffsetCommitRequest, token: number, now: Moment): void {
+    const { groupId, offsets } = request
+    let group = this.#groups.get(groupId)
+    if (group === undefined && request.generationId < 0) group = this.#create(groupId, now)
+    const refusal = group === undefined ? ErrorCode.ILLEGAL_GENERATION : checkCommit(group, request)
+    const member = group?.members.get(request.memberId)
+    const isHeard = refusal === ErrorCode.NONE || refusal === ErrorCode.REBALANCE_IN_PROGRESS
+    if (group !== undefined && member !== undefined && isHeard) this.#classic.rebalance.keepAlive(group, member, now)
+    if (group === undefined || refusal !== ErrorCode.NONE || offsets.length === 0) {
+      this.#step.reply(token, { errorCode: refusal })
+      return
+    }
+    const of = group
+    for (const offset of offsets) noteInFlight(of, offset)
+    const entries = offsets.map(
+      ({ topic, partition, value }) => ({ kind: 'offset', groupId, topic, partition, value }) as const,
+    )
+    this.#step.write(entries, errorCode => {
+      for (const offset of offsets) noteLanded(of, offset)
+      this.#step.reply(token, { errorCode: offsetWriteError(errorCode) })
+    })
+  }
+
+  /** Undefined: nothing is committed there. */
+  offset(groupId: string, topic: string, partition: number): OffsetRecord | undefined {
+    const group = this.#groups.get(groupId)
+    return group === undefined || group.is('Dead') ? undefined : group.offset(topic, partition)
+  }
+
+  /** Replies to `token` when the tombstones are written. */
+  deleteGroup(groupId: string, token: number, now: Moment): void {
+    const group = this.#groups.get(groupId)
+    if (group === undefined || group.is('Dead')) this.#step.reply(token, { errorCode: ErrorCode.GROUP_ID_NOT_FOUND })
+    else if (!group.is('Empty')) this.#step.reply(token, { errorCode: ErrorCode.NON_EMPTY_GROUP })
+    else this.#bury(group, now, errorCode => this.#step.reply(token, { errorCode: groupWriteError(errorCode) }))
+  }
+
+  /**
+   * Replies to `token` when the tombstones are written. Answers the partitions that a member still reads, or a code when none may be
+   * deleted (then there is no reply).
+   */
+  deleteOffsets(groupId: string, partitions: readonly TopicPartition[], token: number): ErrorCode | Set<string> {
+    const group = this.#groups.get(groupId)
+    if (group === undefined) return ErrorCode.GROUP_ID_NOT_FOUND
+    const { errorCode, isSubscribed } = checkOffsetDeletion(group)
+    if (errorCode !== ErrorCode.NONE) return errorCode
+    const read = new Set(partitions.map(({ topic }) => topic).filter(isSubscribed))
+    const gone = allOffsets(group).filter(
+      known =>
+        !read.has(known.topic) &&
+        partitions.some(({ topic, partition }) => topic === known.topic && partition === known.partition),
+    )
+    if (gone.length === 0) this.#step.reply(token, { errorCode: ErrorCode.NONE })
+    else {
+      const entries = gone.map(partition => offsetTombstone(groupId, partition))
+      this.#step.write(entries, code => this.#step.reply(token, { errorCode: offsetWriteError(code) }))
+    }
+    return read
+  }
+
+  /** The topics are gone: so are the offsets in them. */
+  onPartitionsDeleted(partitions: readonly TopicPartition[]): void {
+    const deleted = new Set(partitions.map(({ topic, partition }) => `${partition} ${topic}`))
+    for (const group of this.#groups.values()) {
+      const gone = allOffsets(group).filter(({ topic, partition }) => deleted.has(`${partition} ${topic}`))
+      const entries = gone.map(partition => offsetTombstone(group.groupId, partition))
+      if (entries.length > 0) this.#step.write(entries, () => {})
+    }
+  }
+
+  /** Forgets offsets whose retention is over, and groups that have neither members nor offsets. */
+  expireOffsets(now: Moment): void {
+    for (const group of this.#groups.values()) {
+      if (group.is('Dead')) continue
+      const expired = expiredOffsets(group, now, this.#settings.offsetsRetentionMs)
+      const isOver = group.is('Empty') && expired.length === allOffsets(group).length && group.pendingMembers.size === 0
+      if (isOver) this.#bury(group, now, () => {})
+      else if (expired.length > 0) {
+        this.#step.write(
+          expired.map(partition => offsetTombstone(group.groupId, partition)),
+          () => {},
+        )
+      }
+    }
+  }
+
+  onTimer(groupId: string, key: string, now: Moment): void {
+    const group = this.#groups.get(groupId)
+    if (group === undefined || group.is('Dead')) return
+    const { rebalance } = this.#classic
+    if (key === joinTimer) rebalance.onJoinTimer(group, now)
+    else if (key === syncTimer) rebalance.onSyncTimer(group, now)
+    else {
+      const [kind, memberId] = splitOnce(key)
+      if (kind === 'session') this.#classic.onSessionTimer(group, memberId, now)
+      else this.#classic.onPendingTimer(group, memberId, now)
+    }
+  }
+
+  /** The write is committed (replay its entries first) or failed. */
+  onWritten(writeId: number, errorCode: ErrorCode, now: Moment): void {
+    this.#step.finishWrite(writeId, errorCode, now)
+  }
+
+  /** What one committed record says. */
+  replay(entry: GroupEntry, wallMs: number): void {
+    let group = this.#groups.get(entry.groupId)
+    if (entry.value === null) {
+      if (group === undefined) return
+      if (entry.kind === 'group') group.record = null
+      else {
+        const partitions = group.offsets.get(entry.topic)
+        partitions?.delete(entry.partition)
+        if (partitions?.size === 0) group.offsets.delete(entry.topic)
+      }
+      return
+    }
+    if (group === undefined) {
+      group = new Group(entry.groupId, wallMs)
+      this.#groups.set(entry.groupId, group)
+    }
+    if (entry.kind === 'group') group.record = entry.value
+    else {
+      const partitions = group.offsets.get(entry.topic)
+      if (partitions === undefined) group.offsets.set(entry.topic, new Map([[entry.partition, entry.value]]))
+      else partitions.set(entry.partition, entry.value)
+    }
+  }
+
+  /** After the last replay of a load: groups are what their last record says, and their members have a session from now. */
+  onLoaded(now: Moment): void {
+    for (const [groupId, { record, offsets }] of this.#groups) {
+      if (record === null && offsets.size === 0) {
+        this.#groups.delete(groupId)
+        continue
+      }
+      const group = loadedGroup(groupId, record, offsets)
+      this.#groups.set(groupId, group)
+      for (const member of group.members.values()) this.#classic.rebalance.keepAlive(group, member, now)
+      if (group.members.size > this.#settings.maxSize) this.#classic.rebalance.prepare(group, now)
+    }
+  }
+
+  /** Another broker has the groups from here on: whoever waits is told so. */
+  unload(errorCode: ErrorCode): void {
+    for (const group of this.#groups.values()) {
+      this.#classic.dismiss(group, errorCode)
+      group.state = 'Dead'
+    }
+    this.#groups.clear()
+  }
+
+  #create(groupId: string, now: Moment): Group {
+    const group = new Group(groupId, now.wallMs)
+    this.#groups.set(groupId, group)
+    return group
+  }
+
+  /** The group takes nothing more; once its tombstones are written it is gone. */
+  #bury(group: Group, now: Moment, onWritten: (errorCode: ErrorCode) => void): void {
+    const { groupId } = group
+    const entries = allOffsets(group).map(partition => offsetTombstone(groupId, partition))
+    // A group that never completed a rebalance has no record to delete.
+    if (group.generation > 0 || group.record !== null) entries.push({ kind: 'group', groupId, value: null })
+    const since = group.stateSinceMs
+    group.become('Dead', now.wallMs)
+    const finish = (errorCode: ErrorCode): void => {
+      if (errorCode === ErrorCode.NONE) this.#forget(group)
+      else group.become('Empty', since)
+      onWritten(errorCode)
+    }
+    if (entries.length === 0) finish(ErrorCode.NONE)
+    else this.#step.write(entries, finish)
+  }
+
+  #forget(group: Group): void {
+    if (this.#groups.get(group.groupId) !== group) return
+    this.#groups.delete(group.groupId)
+    for (const memberId of group.pendingMembers) this.#step.timer(group.groupId, `pending ${memberId}`, null)
+  }
+}
+
+function splitOnce(key: string): [string, string] {
+  const at = key.indexOf(' ')
+  return [key.slice(0, at), key.slice(at + 1)]
+}
