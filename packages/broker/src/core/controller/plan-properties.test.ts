@@ -5,8 +5,13 @@ import {
   MemoryZnodes,
   registeredBroker,
 } from '@millrace/testing/controller/memory-controller'
+import { Killed } from '@millrace/testing/controller/memory-cluster'
 import { SeededRandom } from '@millrace/testing/world/seeded-random'
-import type { Leadership } from './leadership.ts'
+import { isBeingReassigned, type Leadership } from './leadership.ts'
+import { planAlterPartition } from './plan-alter-partition.ts'
+import { planControlledShutdown } from './plan-controlled-shutdown.ts'
+import { planElectLeaders } from './plan-leader-election.ts'
+import { planAlterReassignments } from './plan-reassignment.ts'
 import type { Write } from './plan-step.ts'
 
 const seeds = 12
@@ -15,7 +20,8 @@ const firstSeed = Number(process.env['SEED'] ?? 1)
 
 /**
  * Brokers that come, go and bounce; topics made, grown and deleted; leaders that change ISRs between two looks of the
- * controller; controllers that follow each other, the old one still trying. What must hold whatever happens is checked
+ * controller; replicas that move, elections, shutdowns; controllers that die after any write or follow each other, the old
+ * one still trying. What must hold whatever happens is checked
  * at every write and at the end of every step.
  */
 for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
@@ -29,10 +35,13 @@ class Run {
   readonly #znodes = new MemoryZnodes()
   readonly #leaders = new Map<string, number>()
   readonly #lastLeader = new Map<string, number>()
+  readonly #lastIsr = new Map<string, readonly number[]>()
   readonly #former: MemoryController[] = []
   #controller: MemoryController
   #epoch = 100
   #topics = 0
+  /** Writes until the controller dies in the middle of a plan. */
+  #diesAfter = Infinity
 
   constructor(seed: number) {
     this.#random = new SeededRandom(seed)
@@ -42,7 +51,15 @@ class Run {
 
   run(steps: number): void {
     for (let step = 0; step < steps; step++) {
-      this.#act()
+      if (this.#random.below(8) === 0) this.#diesAfter = 1 + this.#random.below(4)
+      try {
+        this.#act()
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error
+        this.#diesAfter = Infinity
+        this.#controller = this.#elect()
+      }
+      this.#diesAfter = Infinity
       this.#checkRequests()
       this.#checkSettled()
     }
@@ -51,7 +68,10 @@ class Run {
 
   #elect(): MemoryController {
     const controller = new MemoryController(this.#znodes)
-    controller.onApplied = write => this.#checkWrite(write, controller)
+    controller.onApplied = write => {
+      this.#checkWrite(write, controller)
+      if (--this.#diesAfter === 0) throw new Killed()
+    }
     controller.onWrite = writes => this.#interfere(writes)
     controller.elect()
     return controller
@@ -75,6 +95,15 @@ class Run {
       () => this.#replaceController(),
       () => this.#wakeFormerController(),
       () => this.#allowUnclean(),
+      () => this.#proposeIsr(),
+      () => this.#proposeIsr(),
+      () => this.#proposeIsr(),
+      () => this.#reassign(),
+      () => this.#reassign(),
+      () => this.#reassignByZnode(),
+      () => this.#electLeaders(),
+      () => this.#shutDown(),
+      () => this.#controller.run({ event: 'balance-due', percentage: 10 }),
     ]
     this.#pick(actions)!()
   }
@@ -148,6 +177,8 @@ class Run {
     const topic = this.#znodes.topics.get(name)!
     const [partition, stored] = this.#pick([...topic.states]) ?? []
     if (partition === undefined || stored === undefined || stored.leader < 0) return
+    // While replicas move only AlterPartition changes ISRs: writing past the controller is for brokers older than KIP-455.
+    if (isBeingReassigned(topic.assignment.get(partition)!)) return
     const live = new Set(this.#znodes.brokers.map(broker => broker.id))
     // A leader that is gone, or whose folder is, changes nothing any more.
     const context = this.#controller.state.partition(name, partition)
@@ -156,6 +187,80 @@ class Run {
     const candidates = topic.assignment.get(partition)!.replicas.filter(id => live.has(id) && id !== stored.leader)
     const inSyncReplicas = [stored.leader, ...candidates.filter(() => this.#random.below(2) === 0)]
     topic.states.set(partition, { ...stored, inSyncReplicas, partitionEpoch: stored.partitionEpoch + 1 })
+  }
+
+  /** What a leader does as it should: it asks the controller. Sometimes it asks for what it must not get. */
+  #proposeIsr(): void {
+    const { state } = this.#controller
+    const partition = this.#pick([...state.partitions()])
+    const leadership = partition?.leadership ?? null
+    if (partition === undefined || leadership === null) return
+    const leader = state.brokers.get(leadership.leader)
+    if (leader === undefined) return
+    const stale = this.#random.below(5) === 0 ? 1 : 0
+    const inSyncReplicas = [leader.id, ...partition.assignment.replicas.filter(id => id !== leader.id)].filter(
+      id => id === leader.id || this.#random.below(3) > 0,
+    )
+    const { topic } = partition
+    const answer = this.#controller.carryOut(
+      planAlterPartition(state, {
+        brokerId: leader.id,
+        brokerEpoch: leader.epoch,
+        proposals: [
+          {
+            topic: { name: topic },
+            partition: partition.partition,
+            leaderEpoch: leadership.leaderEpoch - stale,
+            partitionEpoch: leadership.partitionEpoch,
+            inSyncReplicas: inSyncReplicas.map(id => ({
+              brokerId: id,
+              brokerEpoch: state.brokers.get(id)?.epoch ?? 0,
+            })),
+            leaderRecoveryState: 0,
+          },
+        ],
+      }),
+    )
+    const stored = answer.proposals[0]?.leadership ?? null
+    if (stored === null) return
+    // Nobody who is not there, or is going, got in.
+    const others = stored.inSyncReplicas.filter(id => id !== leader.id && !leadership.inSyncReplicas.includes(id))
+    expect(others.filter(id => !state.isLive(id))).toEqual([])
+    const name = { topic, partition: partition.partition }
+    this.#controller.run({ event: 'isr-changed', partitions: [name] })
+  }
+
+  #reassign(): void {
+    const { state } = this.#controller
+    const partition = this.#pick([...state.partitions()])
+    if (partition === undefined) return
+    const replicas = this.#random.below(4) === 0 ? null : this.#replicas(1 + this.#random.below(3))
+    const { topic } = partition
+    this.#controller.carryOut(planAlterReassignments(state, [{ topic, partition: partition.partition, replicas }]))
+  }
+
+  #reassignByZnode(): void {
+    const partition = this.#pick([...this.#controller.state.partitions()])
+    if (partition === undefined || this.#znodes.reassignments !== null) return
+    const { topic } = partition
+    const requests = [{ topic, partition: partition.partition, replicas: this.#replicas(1 + this.#random.below(3)) }]
+    this.#znodes.reassignments = requests
+    this.#controller.run({ event: 'reassignments-requested', requests })
+  }
+
+  #electLeaders(): void {
+    const election = this.#pick(['preferred', 'unclean'] as const)!
+    this.#controller.carryOut(planElectLeaders(this.#controller.state, election, null))
+  }
+
+  /** It asks, and then it goes, or is killed, or goes on for a while. */
+  #shutDown(): void {
+    const broker = this.#pick(this.#znodes.brokers)
+    if (broker === undefined) return
+    this.#controller.carryOut(planControlledShutdown(this.#controller.state, broker.id, broker.epoch))
+    if (this.#random.below(3) === 0) return
+    this.#znodes.brokers = this.#znodes.brokers.filter(each => each !== broker)
+    this.#controller.brokersChanged()
   }
 
   #failFolder(): void {
@@ -214,7 +319,11 @@ class Run {
     this.#checkLeader(`${topicId}-${write.partition}`, leadership)
     expect(leadership.controllerEpoch).toBe(controller.state.controllerEpoch)
     expect(leadership.inSyncReplicas.length).toBeGreaterThan(0)
-    expect(replicas).toEqual(expect.arrayContaining([...leadership.inSyncReplicas]))
+    // Members that the assignment names no more are on their way out: they only become fewer.
+    const before = this.#lastIsr.get(`${topicId}-${write.partition}`) ?? []
+    const strays = leadership.inSyncReplicas.filter(id => !replicas.includes(id))
+    expect(before).toEqual(expect.arrayContaining(strays))
+    this.#lastIsr.set(`${topicId}-${write.partition}`, leadership.inSyncReplicas)
     if (leadership.leader >= 0) {
       expect(leadership.inSyncReplicas).toContain(leadership.leader)
       // A leader that goes on leading may be one of several that were lost: its turn comes within the same event.
@@ -258,8 +367,11 @@ class Run {
     for (const partition of state.partitions()) {
       const { leadership } = partition
       if (leadership === null || state.isQueuedForDeletion(partition.topic)) continue
+      // Whoever gave up a reassignment has removed what only that brought.
+      expect(partition.assignment.replicas).toEqual(expect.arrayContaining([...leadership.inSyncReplicas]))
       const electable = leadership.inSyncReplicas.filter(id => state.isReplicaOnline(id, partition))
-      if (leadership.leader >= 0) expect(electable).toContain(leadership.leader)
+      const leading = leadership.inSyncReplicas.filter(id => state.isReplicaOnlineOrShuttingDown(id, partition))
+      if (leadership.leader >= 0) expect(leading).toContain(leadership.leader)
       else expect(`${partition.name} ${electable.join(',')}`).toBe(`${partition.name} `)
     }
   }
@@ -269,6 +381,38 @@ class Run {
     this.#controller.onWrite = null
     this.#znodes.brokers = [1, 2, 3, 4, 5].map(id => registeredBroker(id, ++this.#epoch))
     this.#controller.brokersChanged()
+    this.#answerAllDeletions()
+    this.#completeReassignments()
+    expect([...this.#znodes.markers]).toEqual([])
+    expect(this.#znodes.reassignments).toBeNull()
+    for (const [name, topic] of this.#znodes.topics) {
+      const led = [...topic.assignment.keys()].filter(partition => (topic.states.get(partition)?.leader ?? -1) >= 0)
+      expect({ name, led }).toEqual({ name, led: [...topic.assignment.keys()] })
+      const moving = [...topic.assignment.values()].filter(isBeingReassigned)
+      expect({ name, moving }).toEqual({ name, moving: [] })
+    }
+  }
+
+  /** Every replica catches up: every reassignment ends, and with it what waited for it. */
+  #completeReassignments(): void {
+    const { state } = this.#controller
+    for (const partition of [...state.partitions()]) {
+      const { leadership, assignment, topic } = partition
+      if (leadership === null || !isBeingReassigned(assignment)) continue
+      const leader = state.brokers.get(leadership.leader)!
+      const inSyncReplicas = assignment.replicas.map(id => ({ brokerId: id, brokerEpoch: -1 }))
+      const { leaderEpoch, partitionEpoch } = leadership
+      const proposal = { partition: partition.partition, leaderEpoch, partitionEpoch, inSyncReplicas }
+      const proposals = [{ ...proposal, topic: { name: topic }, leaderRecoveryState: 0 }]
+      const change = { brokerId: leader.id, brokerEpoch: leader.epoch, proposals }
+      this.#controller.carryOut(planAlterPartition(state, change))
+      this.#controller.run({ event: 'isr-changed', partitions: [{ topic, partition: partition.partition }] })
+      this.#answerAllDeletions()
+    }
+    this.#answerAllDeletions()
+  }
+
+  #answerAllDeletions(): void {
     for (let round = 0; round < 3; round++) {
       for (const broker of this.#znodes.brokers) {
         const partitions = [...this.#controller.state.partitions()]
@@ -276,11 +420,6 @@ class Run {
           .map(({ topic, partition }) => ({ topic, partition, outcome: 'done' }) as const)
         this.#controller.run({ event: 'deletion-answered', brokerId: broker.id, brokerEpoch: broker.epoch, partitions })
       }
-    }
-    expect([...this.#znodes.markers]).toEqual([])
-    for (const [name, topic] of this.#znodes.topics) {
-      const led = [...topic.assignment.keys()].filter(partition => (topic.states.get(partition)?.leader ?? -1) >= 0)
-      expect({ name, led }).toEqual({ name, led: [...topic.assignment.keys()] })
     }
   }
 }

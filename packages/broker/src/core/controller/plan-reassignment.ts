@@ -7,13 +7,14 @@ import { nameOf } from './partition-states.ts'
 import { note, write } from './plan-step.ts'
 import type { PartitionName, Plan } from './plan-step.ts'
 import {
+  forgetRequested,
   originReplicas,
   reassignTo,
   replicaListProblem,
   sameAssignment,
   type ReassignmentRequest,
 } from './reassignment.ts'
-import { carryOn, changeAssignments, forgetRequested } from './reassignment-steps.ts'
+import { carryOn, changeAssignments } from './reassignment-steps.ts'
 import type { Reassignment } from './reassignment-steps.ts'
 
 export interface ReassignmentOutcome extends PartitionName {

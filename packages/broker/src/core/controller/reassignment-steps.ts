@@ -6,7 +6,7 @@ import type { PartitionContext, Replica } from './partition-context.ts'
 import { bringPartitionsOnline, changePartitions, nameOf, nextTerm } from './partition-states.ts'
 import { note, send, write } from './plan-step.ts'
 import type { Plan, Write } from './plan-step.ts'
-import { canComplete, originReplicas, sameAssignment, type ReassignmentRequest } from './reassignment.ts'
+import { canComplete, forgetRequested, originReplicas, sameAssignment } from './reassignment.ts'
 import { changeReplicas } from './replica-states.ts'
 import { RequestBatch } from './request-batch.ts'
 import { markIneligible, resumeDeletionOf } from './topic-deletion.ts'
@@ -190,10 +190,4 @@ function* writeAssignments(
     for (const { partition } of listed) failed.add(partition)
   }
   return failed
-}
-
-/** Takes entries out of `/admin/reassign_partitions`, if there is such a znode. `replicas` null: whatever was asked for. */
-export function* forgetRequested(state: ControllerState, requests: readonly ReassignmentRequest[]): Plan {
-  if (requests.length === 0 || !state.hasRequestedReassignments) return
-  yield* write([{ write: 'forget-reassignments', requests }])
 }

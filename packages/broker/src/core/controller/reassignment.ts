@@ -2,7 +2,8 @@ import { isBeingReassigned, targetReplicas } from './leadership.ts'
 import type { ReplicaAssignment } from './leadership.ts'
 import type { ControllerState } from './controller-state.ts'
 import type { PartitionContext } from './partition-context.ts'
-import type { PartitionName } from './plan-step.ts'
+import { write } from './plan-step.ts'
+import type { PartitionName, Plan } from './plan-step.ts'
 
 /*
  * Moving replicas (KIP-455). While it runs, `replicas` are the wanted ones followed by the old ones that are not wanted;
@@ -61,3 +62,9 @@ export const sameAssignment = (left: ReplicaAssignment, right: ReplicaAssignment
 
 export const sameList = (left: readonly number[], right: readonly number[]): boolean =>
   left.length === right.length && left.every((id, index) => id === right[index])
+
+/** Takes entries out of `/admin/reassign_partitions`, if there is such a znode. `replicas` null: whatever was asked for. */
+export function* forgetRequested(state: ControllerState, requests: readonly ReassignmentRequest[]): Plan {
+  if (requests.length === 0 || !state.hasRequestedReassignments) return
+  yield* write([{ write: 'forget-reassignments', requests }])
+}

@@ -4,6 +4,7 @@ import type { Replica } from './partition-context.ts'
 import { changePartitions } from './partition-states.ts'
 import { note, send, write } from './plan-step.ts'
 import type { Plan } from './plan-step.ts'
+import { forgetRequested } from './reassignment.ts'
 import { changeReplicas } from './replica-states.ts'
 import { RequestBatch } from './request-batch.ts'
 
@@ -100,6 +101,10 @@ function* startDeletion(state: ControllerState, topics: readonly string[]): Plan
 
 function* completeDeletion(state: ControllerState, topic: string): Plan {
   yield* changeReplicas(state, state.replicasInState(topic, 'deletion-successful'), 'non-existent')
+  yield* forgetRequested(
+    state,
+    state.partitionsOf(topic).map(partition => ({ topic, partition: partition.partition, replicas: null })),
+  )
   yield* write([{ write: 'delete-topic', topic }])
   state.removeTopic(topic)
   yield* note('info', 'topic deleted', { topic })
