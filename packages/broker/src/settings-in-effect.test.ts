@@ -490,7 +490,11 @@ describe('network', () => {
   test('socket.connection.setup.timeout.ms, ….max.ms: how long another broker may take to answer the call', async () => {
     const allowedMs: number[] = []
     broker = await VirtualBroker.start(
-      { 'socket.connection.setup.timeout.ms': '1000', 'socket.connection.setup.timeout.max.ms': '4000' },
+      {
+        'socket.connection.setup.timeout.ms': '1000',
+        'socket.connection.setup.timeout.max.ms': '4000',
+        'millrace.fast.failure.detection.enable': 'false',
+      },
       { onConnect: ({ host, timeoutMs }) => host === 'silent' && allowedMs.push(timeoutMs) },
     )
     broker.network.silent.add('silent:9092')
