@@ -27,6 +27,8 @@ export interface Bounds {
   readonly heldFetches: number
   /** Answers of AlterPartition on the wire at one time. */
   readonly heldAlters: number
+  /** An AlterPartition that was sent again stays on the wire: it arrives twice. */
+  readonly copiedAlters: boolean
   /** Restarts of a replica outside the ISR that lose the end of its log. */
   readonly restarts: number
   readonly minInSyncReplicas: number
@@ -132,7 +134,7 @@ export class Model {
     const { bounds } = this
     const { znode, network, orders } = world
     const actions: Action[] = []
-    const held = network.reduce((count, { kind }) => count + (kind === 'fetch' || kind === 'fetched' ? 1 : 0), 0)
+    const heldFetches = network.reduce((count, { kind }) => count + (kind === 'fetch' || kind === 'fetched' ? 1 : 0), 0)
     const heldAlters = network.reduce((count, { kind }) => count + (kind === 'altered' ? 1 : 0), 0)
     for (const replica of this.ids) {
       const { leader, follower, log, leaderEpoch } = world.replicas[replica]!
@@ -140,7 +142,7 @@ export class Model {
       if (leader !== null && leader.isrState === 'committed') actions.push({ do: 'tick', replica })
       if (follower !== null && follower.next(world.nowMs).kind !== 'failed') {
         actions.push({ do: 'fetch', replica })
-        if (held < bounds.heldFetches) actions.push({ do: 'ask', replica }, { do: 'ask-and-hold', replica })
+        if (heldFetches < bounds.heldFetches) actions.push({ do: 'ask', replica }, { do: 'ask-and-hold', replica })
       }
       for (let epoch = bounds.staleOrders ? 0 : leaderEpoch + 1; epoch < orders.length; epoch++) {
         if (epoch !== leaderEpoch) actions.push({ do: 'hear', replica, epoch })
@@ -156,9 +158,9 @@ export class Model {
         }
       }
     }
-    network.forEach(({ kind }, message) => {
+    network.forEach((held, message) => {
       actions.push({ do: 'deliver', message, then: 'answered' })
-      if (kind === 'alter') {
+      if (held.kind === 'alter' && held.copy === 0) {
         actions.push({ do: 'deliver', message, then: 'lost' })
         if (heldAlters < bounds.heldAlters) actions.push({ do: 'deliver', message, then: 'held' })
       }
@@ -213,7 +215,7 @@ export class Model {
         break
     }
     for (const { replica, proposal } of this.told) {
-      this.send({ kind: 'alter', from: replica, brokerEpoch: this.world.replicas[replica]!.brokerEpoch, proposal })
+      this.send({ kind: 'alter', from: replica, copy: 0, proposal })
     }
     return this.world
   }
@@ -401,8 +403,9 @@ export class Model {
         const { from, proposal } = message
         const { znode, answer } = answerAlterPartition(this.machines, this.world, from, proposal)
         if (znode !== null) this.world = { ...this.world, znode }
+        if (then === 'lost' && this.bounds.copiedAlters) this.send({ ...message, copy: 1 })
         if (then === 'held') this.send({ kind: 'altered', to: from, proposal, answer })
-        else this.tell(from, proposal, then === 'lost' ? 'unknown' : answer)
+        else if (message.copy === 0) this.tell(from, proposal, then === 'lost' ? 'unknown' : answer)
         return
       }
     }
@@ -412,7 +415,7 @@ export class Model {
     const replica = this.touch(id)
     if (replica.leader === null) return
     const verdict = replica.leader.onIsrAnswer(proposal, answer, this.world.nowMs)
-    if (verdict === 'retry') this.send({ kind: 'alter', from: id, brokerEpoch: replica.brokerEpoch, proposal })
+    if (verdict === 'retry') this.send({ kind: 'alter', from: id, copy: 0, proposal })
     if (verdict === 'committed') replica.partitionEpoch = replica.leader.partitionEpoch
   }
 
@@ -450,7 +453,8 @@ export class Model {
   private send(message: Message): void {
     const { network } = this.world
     const isThere =
-      message.kind === 'alter' && network.some(each => each.kind === 'alter' && each.proposal === message.proposal)
+      message.kind === 'alter' &&
+      network.some(each => each.kind === 'alter' && each.proposal === message.proposal && each.copy === message.copy)
     if (!isThere) this.world = { ...this.world, network: [...network, message] }
   }
 

@@ -281,7 +281,7 @@ function textOf(world: World, order: readonly number[]): string {
         const epochs = order.flatMap(id =>
           inSyncReplicas.filter(({ brokerId }) => brokerId === id).map(each => each.brokerEpoch),
         )
-        return `a${name(message.from)},${leaderEpoch},${age(partitionEpoch)},${names(inSyncReplicas.map(each => each.brokerId))},${epochs.join()}`
+        return `a${message.copy}${name(message.from)},${leaderEpoch},${age(partitionEpoch)},${names(inSyncReplicas.map(each => each.brokerId))},${epochs.join()}`
       }
       case 'altered':
         return `b${name(message.to)},${message.proposal.leaderEpoch},${age(message.proposal.partitionEpoch)},${JSON.stringify(message.answer, (key, value) => (key === 'inSyncReplicas' ? names(value) : key === 'partitionEpoch' ? age(value) : value))}`

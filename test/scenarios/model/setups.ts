@@ -6,6 +6,7 @@ const base: Bounds = {
   lastEpoch: 2,
   heldFetches: 0,
   heldAlters: 0,
+  copiedAlters: false,
   restarts: 0,
   minInSyncReplicas: 1,
   lagTimeMaxMs: -1,
@@ -18,6 +19,7 @@ const base: Bounds = {
 export const searchBounds: Readonly<Record<string, Bounds>> = {
   atomic: base,
   delayed: { ...base, heldFetches: 1 },
+  copied: { ...base, lastEpoch: 1, copiedAlters: true },
   restarted: { ...base, lastEpoch: 1, restarts: 1, heldFetches: 1 },
 }
 
@@ -29,6 +31,7 @@ export const walkBounds: Readonly<Record<string, Bounds>> = {
     lastEpoch: 5,
     heldFetches: 2,
     heldAlters: 1,
+    copiedAlters: true,
     restarts: 1,
     staleOrders: true,
   },
@@ -38,6 +41,7 @@ export const walkBounds: Readonly<Record<string, Bounds>> = {
     lastEpoch: 4,
     heldFetches: 2,
     heldAlters: 1,
+    copiedAlters: true,
     lagTimeMaxMs: 20,
     minInSyncReplicas: 2,
     staleOrders: true,
@@ -48,6 +52,7 @@ export const walkBounds: Readonly<Record<string, Bounds>> = {
     lastEpoch: 5,
     heldFetches: 2,
     heldAlters: 1,
+    copiedAlters: true,
     truncatesOnFetch: false,
     staleOrders: true,
     fetchRecords: 1,

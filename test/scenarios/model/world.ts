@@ -49,7 +49,8 @@ export type Message =
       readonly answer: FetchAnswer
       readonly records: readonly Rec[]
     }
-  | { readonly kind: 'alter'; readonly from: number; readonly brokerEpoch: number; readonly proposal: IsrProposal }
+  /** `copy` 1: an earlier attempt, whose answer nobody waits for; it may arrive long after. */
+  | { readonly kind: 'alter'; readonly from: number; readonly copy: 0 | 1; readonly proposal: IsrProposal }
   | { readonly kind: 'altered'; readonly to: number; readonly proposal: IsrProposal; readonly answer: IsrAnswer }
 
 /** One broker's copy: the log, and the machine of its role. */
