@@ -1,5 +1,5 @@
 import type { ControlConnection } from '@millrace/broker/controller/broker-channel'
-import { Controller } from '@millrace/broker/controller/controller'
+import { Controller, type LeaderBalance } from '@millrace/broker/controller/controller'
 import { createStartupPaths } from '@millrace/broker/metadata/startup-paths'
 import { MetadataCache } from '@millrace/broker/metadata/metadata-cache'
 import { brokerZnode } from '@millrace/broker/metadata/znodes'
@@ -51,6 +51,11 @@ const basePort = 19_000
 export class ControllerCluster {
   readonly world = new VirtualTree()
   readonly brokers = new Map<number, ControlledBroker>()
+  readonly #options: { readonly leaderBalance?: LeaderBalance }
+
+  constructor(options: { readonly leaderBalance?: LeaderBalance } = {}) {
+    this.#options = options
+  }
 
   /** Registers broker `id` in a session of its own and starts its controller. */
   async start(id: number, options: StartOptions = {}): Promise<ControlledBroker> {
@@ -132,6 +137,7 @@ export class ControllerCluster {
       requestTimeoutMs: 30_000,
       deleteTopics: true,
       uncleanByDefault: () => false,
+      leaderBalance: this.#options.leaderBalance,
     })
   }
 
