@@ -299,4 +299,18 @@ export const mutations: readonly Mutation[] = [
     search: "if (unconfirmedGapMs >= sessionTimeoutMs * confirmAfterShare) return 'confirm'",
     replace: '',
   },
+  {
+    name: 'a read sent before a pause confirms what comes after it',
+    ledger: 'F5, issue 4',
+    file: 'partition/event-loop-gap.ts',
+    search: 'if (readSentMs >= this.endedMs) this.longestMs = 0',
+    replace: 'this.longestMs = 0',
+  },
+  {
+    name: 'cut off from ZooKeeper and from every follower, goes on',
+    ledger: 'F11, issue 4',
+    file: 'partition/leader-right.ts',
+    search: "return nowMs - lastInSyncFetchMs < sessionTimeoutMs ? 'answer' : 'refuse'",
+    replace: "return 'answer'",
+  },
 ]

@@ -355,14 +355,18 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
       [of({ ...cut, lastInSyncFetchMs: 11_001 }), of({ ...cut, lastInSyncFetchMs: 11_000 })],
       ['answer', 'refuse'],
     )
-    const gap = new EventLoopGap(0)
-    gap.onTurn(100)
-    gap.onTurn(7000)
-    assert.equal(gap.unconfirmedMs, 6900)
-    gap.onTurn(7100)
-    gap.onConfirmed(6999)
-    assert.equal(gap.unconfirmedMs, 6900, 'the read was sent before the pause ended')
-    gap.onConfirmed(7000)
+    const gap = new EventLoopGap(0, 6000)
+    gap.onTurn(5999)
+    assert.equal(gap.unconfirmedMs, 0)
+    gap.onTurn(13_000)
+    assert.equal(gap.unconfirmedMs, 7001)
+    gap.onTurn(13_100)
+    gap.onConfirmed(12_999)
+    assert.equal(gap.unconfirmedMs, 7001, 'the read was sent before the pause ended')
+    gap.onTurn(19_100)
+    gap.onConfirmed(13_050)
+    assert.equal(gap.unconfirmedMs, 7001, 'the read was sent before the second, shorter pause ended')
+    gap.onConfirmed(19_100)
     assert.equal(gap.unconfirmedMs, 0)
   },
   'follower: what each refusal does': machines => {

@@ -1,6 +1,6 @@
 import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
 import { EventLoopGap } from '../core/partition/event-loop-gap.ts'
-import { leaderRight } from '../core/partition/leader-right.ts'
+import { confirmAfterShare, leaderRight } from '../core/partition/leader-right.ts'
 
 /** This broker in ZooKeeper; metadata/broker-registration.ts fits. */
 export interface OwnRegistration {
@@ -40,7 +40,8 @@ export class LeaderProof {
 
   constructor(options: LeaderProofOptions) {
     this.options = options
-    this.gap = new EventLoopGap(options.clock.monotonicMs())
+    const { clock, sessionTimeoutMs } = options
+    this.gap = new EventLoopGap(clock.monotonicMs(), sessionTimeoutMs * confirmAfterShare)
   }
 
   start(): void {

@@ -5,12 +5,15 @@ import { assert } from '@millrace/runtime/invariant'
  * `onTurn` is called by a timer and before every answer, so the first thing that runs after a pause sees it.
  */
 export class EventLoopGap {
+  private readonly leastMs: number
   private lastTurnMs: number
   private longestMs = 0
-  private longestEndedMs = -Infinity
+  private endedMs = -Infinity
 
-  constructor(nowMs: number) {
+  /** Pauses below `leastMs` are not noted. */
+  constructor(nowMs: number, leastMs: number) {
     this.lastTurnMs = nowMs
+    this.leastMs = leastMs
   }
 
   get unconfirmedMs(): number {
@@ -21,14 +24,14 @@ export class EventLoopGap {
     assert(nowMs >= this.lastTurnMs, 'a monotonic clock does not go back')
     const gapMs = nowMs - this.lastTurnMs
     this.lastTurnMs = nowMs
-    // Any later pause starts the proof anew if it is as long: the read must have begun after the last of them.
-    if (gapMs === 0 || gapMs < this.longestMs) return
-    this.longestMs = gapMs
-    this.longestEndedMs = nowMs
+    if (gapMs < this.leastMs) return
+    this.longestMs = Math.max(this.longestMs, gapMs)
+    // The shorter of two pauses counts like the longer one: a read sent between them proves nothing about the second.
+    this.endedMs = nowMs
   }
 
   /** A read of the own znode found our registration with our broker epoch. Counts when it was sent after the pause. */
   onConfirmed(readSentMs: number): void {
-    if (readSentMs >= this.longestEndedMs) this.longestMs = 0
+    if (readSentMs >= this.endedMs) this.longestMs = 0
   }
 }

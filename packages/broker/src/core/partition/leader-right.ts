@@ -20,7 +20,7 @@ export interface LeaderTestimony {
 export type LeaderRight = 'answer' | 'confirm' | 'refuse'
 
 /** Pauses shorter than this share of the session timeout cannot hide an election: the client library pings every third. */
-const confirmAfterShare = 2 / 3
+export const confirmAfterShare = 2 / 3
 
 /**
  * A leader never answers from the past.
