@@ -65,7 +65,7 @@ export class BrokerLossWatch {
     if (stat === null || stat.czxid !== suspect.epoch) return
     await this.#forgetProven()
     const nowMs = clock.monotonicMs()
-    if (!this.#fencing.mayFence(this.#brokers.size, nowMs)) {
+    if (!this.#fencing.mayFence(this.#brokers.keys(), nowMs)) {
       logger.warn('broker seems lost: left to ZooKeeper, enough were fenced a moment ago', fields)
       return
     }

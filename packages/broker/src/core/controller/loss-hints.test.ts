@@ -106,18 +106,19 @@ describe('fencing', () => {
   test('so many per session timeout, the next when one of them is that old', () => {
     const fencing = new Fencing({ sessionTimeoutMs, electedMs: 0 })
     fencing.onFenced(broker(1), 1000)
-    expect(fencing.mayFence(5, 1000)).toBe(true)
+    expect(fencing.mayFence([1, 2, 3, 4, 5], 1000)).toBe(true)
     fencing.onFenced(broker(2), 2000)
-    expect(fencing.mayFence(5, 18_999)).toBe(false)
-    expect(fencing.mayFence(5, 19_000)).toBe(true)
+    expect(fencing.mayFence([3, 4, 5], 2000)).toBe(false)
+    expect(fencing.mayFence([1, 2, 3, 4, 5], 18_999)).toBe(false)
+    expect(fencing.mayFence([1, 2, 3, 4, 5], 19_000)).toBe(true)
   })
 
   test('proven dead: counts no more', () => {
     const fencing = new Fencing({ sessionTimeoutMs, electedMs: 0 })
     fencing.onFenced(broker(1), 1000)
-    expect(fencing.mayFence(3, 2000)).toBe(false)
+    expect(fencing.mayFence([2, 3], 2000)).toBe(false)
     fencing.onProvenDead(fencing.recent(2000)[0]!)
-    expect(fencing.mayFence(3, 2000)).toBe(true)
+    expect(fencing.mayFence([2, 3], 2000)).toBe(true)
   })
 
   test('unclean election: a full session timeout after the election and after the last hint, proven or not', () => {

@@ -103,8 +103,11 @@ export class Fencing {
     return this.#recent.map(({ broker }) => broker)
   }
 
-  mayFence(registered: number, nowMs: number): boolean {
-    return this.recent(nowMs).length < fencedAtMost(registered)
+  /** `registered`: ids of the brokers there are now. Those that were fenced a moment ago count as if they were. */
+  mayFence(registered: Iterable<number>, nowMs: number): boolean {
+    const fenced = this.recent(nowMs)
+    const all = new Set([...registered, ...fenced.map(({ brokerId }) => brokerId)])
+    return fenced.length < fencedAtMost(all.size)
   }
 
   onFenced(broker: FencedBroker, nowMs: number): void {
