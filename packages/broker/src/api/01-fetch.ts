@@ -24,7 +24,7 @@ import {
   type PartitionData,
 } from '@millrace/protocol/messages/01-fetch'
 import type { Deadline } from '@millrace/runtime/deadline'
-import type { FetchContext, FetchedPartition } from '../core/partition/fetch-session.ts'
+import type { FetchContext, FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
 import { preferredReadReplica } from '../core/partition/preferred-read-replica.ts'
 import { Isolation } from '../replication/partition.ts'
 import { FetchWait } from './fetch-wait.ts'
@@ -77,6 +77,7 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
         lastFetchedEpoch: each.lastFetchedEpoch,
         logStartOffset: each.logStartOffset,
         maxBytes: each.partitionMaxBytes,
+        interest: null,
       }))
     }),
     forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
@@ -135,11 +136,12 @@ class FetchOperation {
     if (this.terms.replicaId >= 0) for (const fetch of this.fetches) fetch.tellLeader()
     if (this.isComplete()) return this.answer()
     this.release()
-    const wait = new FetchWait(this.fetches, this.minBytes, () => this.onReady())
-    this.wait = wait
+    // A follower waits for whatever there is in thousands of partitions: its session hears of it, and nobody asks each of them.
+    if (this.session.tellsNews) this.session.onNews(partition => this.onNews(partition))
+    else this.wait = new FetchWait(this.fetches, this.minBytes, () => this.onReady())
     this.deadline = this.services.deadlines.after(this.maxWaitMs, () => this.onReady())
     this.context.onAbandoned(() => this.onAbandoned())
-    wait.enter()
+    this.wait?.enter()
     return answersLater
   }
 
@@ -169,11 +171,32 @@ class FetchOperation {
     return bytes >= this.minBytes
   }
 
+  /** A higher high watermark alone can wait for the next answer, as in Kafka. */
+  private onNews(asked: FetchPartition): void {
+    if (!new PartitionFetch(asked, this.terms, this.services.partitions).hasNewRecords()) return
+    if (this.minBytes <= 1 || this.findsEnough()) this.onReady()
+  }
+
+  /** A follower that waits for more than there is now, which is rare: the price is a read each time. */
+  private findsEnough(): boolean {
+    try {
+      this.session.refresh()
+      this.readAll()
+      return this.isComplete()
+    } catch {
+      // The read that answers will find the same, and say it.
+      return true
+    } finally {
+      this.release()
+    }
+  }
+
   /** Enough is there, or no time is left. */
   private onReady(): void {
     this.leave()
     let answer: Answer
     try {
+      this.session.refresh()
       this.readAll()
       answer = this.answer()
     } catch (error) {
@@ -190,7 +213,8 @@ class FetchOperation {
   }
 
   private leave(): void {
-    this.wait?.leave()
+    if (this.wait === null) this.session.onNews(null)
+    else this.wait.leave()
     this.deadline?.cancel()
   }
 

@@ -101,11 +101,24 @@ export class PartitionFetch implements FetchedPartition {
     return typeof found === 'number' ? found : ErrorCode.NONE
   }
 
+  /** Would a read find records, or an error? Cheaper than one. */
+  hasNewRecords(): boolean {
+    const found = this.find()
+    return typeof found === 'number' || found.endOffsetFor(this.terms.isolation) !== this.asked.fetchOffset
+  }
+
+  /** Read to the end of what this reader may see. */
+  get isServed(): boolean {
+    if (this.partition === null || this.errorCode !== ErrorCode.NONE || this.isDiverging || this.hasMore) return false
+    return this.batches !== null || this.endOffset() <= this.asked.fetchOffset
+  }
+
   /** Reads once. `minOneBatch`: nothing was found before it in this answer, so the first batch may exceed every limit. */
   read(remainingBytes: number, minOneBatch: boolean): void {
     const found = this.find()
     if (typeof found === 'number') return this.fail(found)
     this.partition = found
+    this.tie(found)
     // Before the read, so that the answer never claims less than its records show and never more than was true.
     const offsets = found.offsets()
     const { fetchOffset, lastFetchedEpoch } = this.asked
@@ -173,6 +186,16 @@ export class PartitionFetch implements FetchedPartition {
     if (brokerId === partition.leaderId) return false
     this.preferredReadReplica = brokerId
     return true
+  }
+
+  /** From now on the follower's session hears of what happens to this partition. */
+  private tie(found: Partition): void {
+    const { interest } = this.asked
+    if (interest === null || interest.tie?.source === found) return
+    interest.tie?.end()
+    const waiter = { onPartitionChanged: () => interest.onNews() }
+    found.fetchWaiters.add(waiter, 0)
+    interest.tie = { source: found, end: () => found.fetchWaiters.remove(waiter) }
   }
 
   private find(): Partition | ErrorCode {

@@ -378,6 +378,7 @@ export class Partition implements LogEffects, LeaderEffects {
   deleteRecordsBefore(offset: number): ErrorCode {
     if (offset < 0 || offset > this.log.highWatermark) return ErrorCode.OFFSET_OUT_OF_RANGE
     this.log.deleteRecordsBefore(offset)
+    this.fetchWaiters.notify()
     return ErrorCode.NONE
   }
 

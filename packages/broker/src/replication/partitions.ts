@@ -70,6 +70,7 @@ export class Partitions {
   private appliedAny = false
   private readonly cluster: PartitionCluster | undefined
   private lagCheck: Timer | null = null
+  private readonly roleListeners: (() => void)[] = []
 
   constructor(options: PartitionsOptions) {
     this.options = options
@@ -109,6 +110,12 @@ export class Partitions {
 
   hostsTopic(topic: string): boolean {
     return this.byTopic.has(topic)
+  }
+
+  /** Those of `topic` that this broker leads, by number. */
+  ledOf(topic: string): ReadonlyMap<number, Partition> {
+    const led = (this.byTopic.get(topic) ?? []).filter(partition => partition?.isLeader === true)
+    return new Map(led.map(partition => [partition!.partition, partition!]))
   }
 
   all(): Partition[] {
@@ -163,16 +170,24 @@ export class Partitions {
       for (const state of partitionStates) apply(topicName, topicId, state)
     }
     for (const state of request.ungroupedPartitionStates) apply(state.topicName, ZERO_TOPIC_ID, state)
+    this.rolesChanged()
     return errors
   }
 
   /** One answer per replica, in the given order. Call `admitController` first. */
   applyStopReplica(replicas: readonly StoppedReplica[]): PartitionError[] {
-    return replicas.map(replica => {
+    const errors = replicas.map(replica => {
       const { topic, partition } = replica
       const errorCode = this.stopReplica(replica)
       return { topic, topicId: ZERO_TOPIC_ID, partition, errorCode }
     })
+    this.rolesChanged()
+    return errors
+  }
+
+  /** Calls `listener` whenever this broker may have begun or ceased to lead: coordinators go where their partition goes. */
+  onRolesChanged(listener: () => void): void {
+    this.roleListeners.push(listener)
   }
 
   /** The broker registered under a new epoch: what its former life was told to lead may be led by others. */
@@ -181,11 +196,13 @@ export class Partitions {
     for (const partition of led) partition.standDown()
     const count = led.length
     if (count > 0) this.logger.warn('leads less until the controller says so: registered anew', { brokerEpoch, count })
+    this.rolesChanged()
   }
 
   /** Another leader may be elected any moment: nothing is answered as leader until a controller has spoken again. */
   stepDown(): void {
     for (const partition of this.all()) partition.standDown()
+    this.rolesChanged()
   }
 
   /** Everybody who waits for a partition is answered: the broker goes. */
@@ -193,6 +210,10 @@ export class Partitions {
     this.lagCheck?.cancel()
     this.lagCheck = null
     for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
+  private rolesChanged(): void {
+    for (const listener of this.roleListeners) listener()
   }
 
   private applyState(topic: string, topicId: string, requested: RequestedState, brokerEpoch: number): ErrorCode {

@@ -158,7 +158,7 @@ export class ReplicaFetcher {
     } finally {
       answer.release()
     }
-    await this.untilWritten()
+    await this.untilWritten(changed)
     for (const partition of changed) this.goOn(partition)
   }
 
@@ -317,18 +317,13 @@ export class ReplicaFetcher {
    * The next fetch says how far we are, and what is not in the file yet may be lost: the leader must not count it. Logs are
    * written at the end of the turn, or of a later one when there is much.
    */
-  private async untilWritten(): Promise<void> {
+  private async untilWritten(changed: readonly FollowedPartition[]): Promise<void> {
     do await this.untilEndOfTurn()
-    while (!this.isClosed && this.hasUnwritten())
+    while (!this.isClosed && changed.some(partition => this.partitions.has(partition) && partition.isWriting))
   }
 
   private untilEndOfTurn(): Promise<void> {
     return new Promise(resolve => this.options.ports.timers.soon(resolve))
-  }
-
-  private hasUnwritten(): boolean {
-    for (const partition of this.partitions) if (partition.isWriting) return true
-    return false
   }
 
   private interruptSoon(): void {

@@ -23,6 +23,7 @@ function asked(topic: string, partition: number, fetchOffset = 0): FetchPartitio
     lastFetchedEpoch: -1,
     logStartOffset: -1,
     maxBytes: 1000,
+    interest: null,
   }
 }
 
@@ -34,6 +35,7 @@ function found(changes: Partial<FetchedPartition> = {}): FetchedPartition {
     recordsSize: 0,
     preferredReadReplica: -1,
     isDiverging: false,
+    isServed: true,
     ...changes,
   }
 }

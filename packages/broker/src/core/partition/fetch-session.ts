@@ -11,6 +11,17 @@ export interface FetchPartition {
   lastFetchedEpoch: number
   logStartOffset: number
   maxBytes: number
+  /** Null: read it with each fetch. */
+  readonly interest: FollowerInterest | null
+}
+
+/**
+ * A follower's session of thousands of partitions reads only those that have news. Whoever reads one ties its `interest` to
+ * the replica it found, and calls `onNews` for whatever may change the answer; without a tie it is read each time.
+ */
+export interface FollowerInterest {
+  tie: { readonly source: unknown; end(): void } | null
+  onNews(): void
 }
 
 /** The few facts of an answered partition that decide whether an incremental answer must carry it. */
@@ -22,6 +33,8 @@ export interface FetchedPartition {
   /** -1: none. */
   readonly preferredReadReplica: number
   readonly isDiverging: boolean
+  /** There is nothing more to tell before there are news. */
+  readonly isServed: boolean
 }
 
 export interface FetchSessionRequest {
@@ -46,7 +59,14 @@ export interface ForgottenPartition {
 export interface FetchContext {
   /** The session this request continues; 0: none yet, or none wanted. */
   readonly sessionId: number
+  /** What to read. Of a follower's session: what has had news, and now and then all (`refreshMs`). */
   readonly partitions: readonly FetchPartition[]
+  /** Whether `onNews` tells whatever a fetch of this session can wait for. */
+  readonly tellsNews: boolean
+  /** Calls `listener` for news while this fetch waits; null: not any more. */
+  onNews(listener: ((partition: FetchPartition) => void) | null): void
+  /** Before it is read again: `partitions` now has what had news meanwhile, too. */
+  refresh(): void
   /**
    * Tells the session what was found. `rows[i]` belongs to `partitions[i]`. Answers the id for the response (0: no session)
    * and which rows belong in it; `errorCode` means that a newer request took the session meanwhile.
@@ -79,10 +99,18 @@ export class FetchSessions {
   private readonly slots: number
   private readonly evictionMs: number
   private readonly randomUint32: () => number
+  private readonly refreshMs: number
   private readonly sessions = new Map<number, FetchSession>()
 
-  constructor(options: { readonly slots: number; readonly evictionMs?: number; readonly randomUint32: () => number }) {
+  /** `refreshMs`: how old a follower's word of a partition without news may become, until it counts as heard again. */
+  constructor(options: {
+    readonly slots: number
+    readonly evictionMs?: number
+    readonly refreshMs?: number
+    readonly randomUint32: () => number
+  }) {
     this.slots = options.slots
+    this.refreshMs = options.refreshMs ?? 250
     this.evictionMs = options.evictionMs ?? 120_000
     this.randomUint32 = options.randomUint32
   }
@@ -102,7 +130,7 @@ export class FetchSessions {
   begin(request: FetchSessionRequest): FetchContext | ErrorCode {
     const { sessionId, sessionEpoch } = request
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
-      if (sessionId !== NO_SESSION) this.sessions.delete(sessionId)
+      if (sessionId !== NO_SESSION) this.drop(sessionId)
       return sessionEpoch === FINAL_EPOCH ? sessionless(request) : this.full(request)
     }
     const session = this.sessions.get(sessionId)
@@ -111,18 +139,17 @@ export class FetchSessions {
     if (session.usesTopicIds !== request.usesTopicIds) return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
     session.update(request.partitions, request.forgotten)
     if (session.size === 0) {
-      this.sessions.delete(sessionId)
+      this.drop(sessionId)
       return sessionless(request)
     }
     session.lastUsedMs = request.nowMs
     session.epoch = nextEpoch(session.epoch)
-    return this.incremental(session)
+    return this.incremental(session, request.nowMs)
   }
 
   private full(request: FetchSessionRequest): FetchContext {
     return {
-      sessionId: NO_SESSION,
-      partitions: request.partitions,
+      ...sessionless(request),
       complete: (rows, nowMs) => {
         // A session of nothing would be dropped by its first use.
         if (request.partitions.length === 0) return { sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }
@@ -132,12 +159,17 @@ export class FetchSessions {
     }
   }
 
-  private incremental(session: FetchSession): FetchContext {
+  private incremental(session: FetchSession, nowMs: number): FetchContext {
     const expectedEpoch = session.epoch
-    const cached = session.list()
+    const cached = session.isPrivileged ? session.takeDue(nowMs, this.refreshMs) : session.list()
     return {
       sessionId: session.id,
       partitions: cached,
+      tellsNews: session.isPrivileged,
+      onNews: listener => {
+        session.listener = listener
+      },
+      refresh: () => session.takeNews(cached),
       complete: rows => {
         assert(rows.length === cached.length, 'every partition of the session was read')
         if (session.epoch !== expectedEpoch) {
@@ -149,6 +181,7 @@ export class FetchSessions {
           const include = partition.mustRespond(row)
           // Those that gave data go to the end of the order, so that a small maxBytes starves nobody.
           if (include && row.recordsSize > 0) session.moveToEnd(partition)
+          if (session.isPrivileged && (!row.isServed || partition.tie === null)) session.keepDue(partition)
           return include
         })
         return { sessionId: session.id, errorCode: ErrorCode.NONE, included }
@@ -178,9 +211,14 @@ export class FetchSessions {
       if (!this.mayEvict(session, isPrivileged, nowMs)) continue
       if (cheapest === undefined || compareValue(session, cheapest) < 0) cheapest = session
     }
-    if (idlest !== undefined && nowMs - idlest.lastUsedMs > this.evictionMs) return this.sessions.delete(idlest.id)
+    if (idlest !== undefined && nowMs - idlest.lastUsedMs > this.evictionMs) return this.drop(idlest.id)
     if (cheapest === undefined || compareValue({ isPrivileged, size, id: 0 }, cheapest) < 0) return false
-    return this.sessions.delete(cheapest.id)
+    return this.drop(cheapest.id)
+  }
+
+  private drop(sessionId: number): boolean {
+    this.sessions.get(sessionId)?.end()
+    return this.sessions.delete(sessionId)
   }
 
   /** Everybody may push out a session that had its time; followers may push out any consumer's. */
@@ -218,6 +256,9 @@ function sessionless(request: FetchSessionRequest): FetchContext {
   return {
     sessionId: NO_SESSION,
     partitions: request.partitions,
+    tellsNews: false,
+    onNews: () => {},
+    refresh: () => {},
     complete: () => ({ sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }),
   }
 }
@@ -232,6 +273,11 @@ class FetchSession implements SessionValue {
   epoch = 1
   /** In the order to read: a Map keeps insertion order. */
   private readonly partitions = new Map<string, CachedPartition>()
+  /** Of a follower's session: what the next fetch reads. */
+  private readonly due = new Set<CachedPartition>()
+  private refreshedMs = -Infinity
+  /** The fetch that waits in this session. */
+  listener: ((partition: FetchPartition) => void) | null = null
 
   constructor(options: { id: number; isPrivileged: boolean; usesTopicIds: boolean; nowMs: number }) {
     this.id = options.id
@@ -245,23 +291,68 @@ class FetchSession implements SessionValue {
     return this.partitions.size
   }
 
-  list(): readonly CachedPartition[] {
+  list(): CachedPartition[] {
     return [...this.partitions.values()]
   }
 
+  /** What has had news since it was read last; all of them when that was not done for `refreshMs`. */
+  takeDue(nowMs: number, refreshMs: number): CachedPartition[] {
+    const isRefresh = nowMs - this.refreshedMs >= refreshMs || nowMs < this.refreshedMs
+    if (isRefresh) this.refreshedMs = nowMs
+    const taken = [...(isRefresh ? this.partitions.values() : this.due)]
+    this.due.clear()
+    return taken
+  }
+
+  /** Adds what has had news since `taken` was taken. */
+  takeNews(taken: CachedPartition[]): void {
+    if (this.due.size === 0) return
+    const known = new Set(taken)
+    for (const partition of this.due) if (!known.has(partition)) taken.push(partition)
+    this.due.clear()
+  }
+
+  keepDue(partition: CachedPartition): void {
+    if (this.partitions.get(this.keyOf(partition)) === partition) this.due.add(partition)
+  }
+
+  /** Nobody tells it anything any more. */
+  end(): void {
+    for (const partition of this.partitions.values()) partition.end()
+    this.due.clear()
+    this.listener = null
+  }
+
   add(partition: FetchPartition, row: FetchedPartition | undefined): void {
-    const cached = new CachedPartition(partition)
+    const cached: CachedPartition = new CachedPartition(partition, this.isPrivileged ? () => this.news(cached) : null)
     if (row !== undefined) cached.remember(row)
     this.partitions.set(this.keyOf(partition), cached)
+    if (this.isPrivileged) this.due.add(cached)
+  }
+
+  private news(partition: CachedPartition): void {
+    this.due.add(partition)
+    this.listener?.(partition)
   }
 
   update(partitions: readonly FetchPartition[], forgotten: readonly ForgottenPartition[]): void {
     for (const partition of partitions) {
       const cached = this.partitions.get(this.keyOf(partition))
       if (cached === undefined) this.add(partition, undefined)
-      else cached.update(partition)
+      else {
+        cached.update(partition)
+        if (this.isPrivileged) this.due.add(cached)
+      }
     }
-    for (const partition of forgotten) this.partitions.delete(this.keyOf(partition))
+    for (const partition of forgotten) this.forget(this.keyOf(partition))
+  }
+
+  private forget(key: string): void {
+    const cached = this.partitions.get(key)
+    if (cached === undefined) return
+    cached.end()
+    this.due.delete(cached)
+    this.partitions.delete(key)
   }
 
   moveToEnd(partition: CachedPartition): void {
@@ -276,7 +367,9 @@ class FetchSession implements SessionValue {
 }
 
 /** What the client asked for last, and what it was told last. */
-class CachedPartition implements FetchPartition {
+class CachedPartition implements FetchPartition, FollowerInterest {
+  tie: FollowerInterest['tie'] = null
+  private readonly told: (() => void) | null
   topic: string | null
   readonly topicId: string
   readonly partition: number
@@ -288,7 +381,8 @@ class CachedPartition implements FetchPartition {
   private toldHighWatermark = -1
   private toldLogStartOffset = -1
 
-  constructor(from: FetchPartition) {
+  constructor(from: FetchPartition, onNews: (() => void) | null) {
+    this.told = onNews
     this.topic = from.topic
     this.topicId = from.topicId
     this.partition = from.partition
@@ -297,6 +391,19 @@ class CachedPartition implements FetchPartition {
     this.lastFetchedEpoch = from.lastFetchedEpoch
     this.logStartOffset = from.logStartOffset
     this.maxBytes = from.maxBytes
+  }
+
+  get interest(): FollowerInterest | null {
+    return this.told === null ? null : this
+  }
+
+  onNews(): void {
+    this.told?.()
+  }
+
+  end(): void {
+    this.tie?.end()
+    this.tie = null
   }
 
   update(from: FetchPartition): void {
