@@ -353,6 +353,8 @@ export class Controller implements ControllerView {
       onRefused: errorCode => {
         // A broker has heard of a newer controller: look whether it is true.
         if (errorCode === ErrorCode.STALE_CONTROLLER_EPOCH) this.#enqueueLook()
+        // The incarnation that we know is dead: another one has registered at its address.
+        if (errorCode === ErrorCode.STALE_BROKER_EPOCH) this.#enqueueChange(office, { change: 'brokers' })
       },
     })
     const lossWatch = this.#lossWatchOf(term, event => this.#enqueueEvent(event, office))
