@@ -1,0 +1,145 @@
+import { describe, expect, test } from '@jest/globals'
+import { ErrorCode } from '@millrace/protocol/errors'
+import { FollowerSession, type FollowerFetch } from './follower-session.ts'
+
+type Mutable = { -readonly [Key in keyof FollowerFetch]: FollowerFetch[Key] }
+
+const id = 'abcdefghijklmnopqrstuA'
+const otherId = 'abcdefghijklmnopqrstuB'
+const noId = 'AAAAAAAAAAAAAAAAAAAAAA'
+
+function fetchOf(partition: number, changes: Partial<FollowerFetch> = {}): Mutable {
+  return {
+    topic: 't',
+    topicId: id,
+    partition,
+    currentLeaderEpoch: 0,
+    fetchOffset: 0,
+    lastFetchedEpoch: -1,
+    logStartOffset: 0,
+    ...changes,
+  }
+}
+
+/** What the next request says, in short. */
+function next(session: FollowerSession<Mutable>): string {
+  const { sessionId, sessionEpoch, topics, forgottenTopicsData } = session.request()
+  const asked = topics.flatMap(({ topic, partitions }) =>
+    partitions.map(({ partition, fetchOffset }) => `${topic}-${partition}@${fetchOffset}`),
+  )
+  const gone = forgottenTopicsData.flatMap(({ topic, partitions }) => partitions.map(each => `-${topic}-${each}`))
+  return [`${sessionId}/${sessionEpoch}`, ...asked, ...gone].join(' ')
+}
+
+describe('follower session', () => {
+  test('requests: all at first, then what is new, changed or gone', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    const [first, second] = [fetchOf(0), fetchOf(1)]
+    session.want(first)
+    session.want(second)
+    expect(next(session)).toBe('0/0 t-0@0 t-1@0')
+    expect(session.accept(ErrorCode.NONE, 77)).toBe(true)
+    expect(next(session)).toBe('77/1')
+    session.accept(ErrorCode.NONE, 77)
+    first.fetchOffset = 5
+    session.want(first)
+    session.want(fetchOf(2))
+    session.forget(second)
+    expect(next(session)).toBe('77/2 t-0@5 t-2@0 -t-1')
+    session.accept(ErrorCode.NONE, 77)
+    expect(next(session)).toBe('77/3')
+  })
+
+  test('forgotten and wanted again before the next request: changed, not gone', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    const fetch = fetchOf(0)
+    session.want(fetch)
+    next(session)
+    session.accept(ErrorCode.NONE, 77)
+    session.forget(fetch)
+    session.want(fetchOf(0, { fetchOffset: 9 }))
+    expect(next(session)).toBe('77/1 t-0@9')
+  })
+
+  test.each([
+    ['the leader forgot the session', ErrorCode.FETCH_SESSION_ID_NOT_FOUND, '0/0 t-0@0'],
+    ['the leader is at another request', ErrorCode.INVALID_FETCH_SESSION_EPOCH, '77/0 t-0@0'],
+  ])('%s: the next request names all, and closes what may be open', (_, errorCode, expected) => {
+    const session = new FollowerSession<Mutable>(1000)
+    session.want(fetchOf(0))
+    next(session)
+    session.accept(ErrorCode.NONE, 77)
+    next(session)
+    expect(session.accept(errorCode, 0)).toBe(false)
+    expect(next(session)).toBe(expected)
+  })
+
+  test('no answer came: begins anew, and closes the old session', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    session.want(fetchOf(0))
+    next(session)
+    session.accept(ErrorCode.NONE, 77)
+    session.want(fetchOf(1))
+    next(session)
+    session.restart()
+    expect(next(session)).toBe('77/0 t-0@0 t-1@0')
+  })
+
+  test('the leader has no room for a session: every request names all', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    session.want(fetchOf(0))
+    next(session)
+    session.accept(ErrorCode.NONE, 0)
+    expect(next(session)).toBe('0/0 t-0@0')
+  })
+
+  test('rows: only for what was asked and has not changed since', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    const [kept, changed, gone] = [fetchOf(0), fetchOf(1), fetchOf(2)]
+    for (const fetch of [kept, changed, gone]) session.want(fetch)
+    session.request()
+    session.want(changed)
+    session.forget(gone)
+    session.want(fetchOf(3))
+    expect([0, 1, 2, 3].map(partition => session.asked('', id, partition))).toEqual([
+      kept,
+      undefined,
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('a topic that came back under its name with another id: the old one is forgotten, rows are told apart', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    const [before, after] = [fetchOf(0), fetchOf(0, { topicId: otherId })]
+    session.want(before)
+    session.request()
+    session.accept(ErrorCode.NONE, 77)
+    session.forget(before)
+    session.want(after)
+    const { topics, forgottenTopicsData } = session.request()
+    expect(topics.map(({ topicId }) => topicId)).toEqual([otherId])
+    expect(forgottenTopicsData.map(({ topicId }) => topicId)).toEqual([id])
+    expect(session.asked('', id, 0)).toBeUndefined()
+    expect(session.asked('', otherId, 0)).toBe(after)
+  })
+
+  test('a topic without id: the whole session names topics, from its beginning', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    const withId = fetchOf(0)
+    session.want(withId)
+    session.request()
+    expect(session.apiVersion).toBe(17)
+    session.accept(ErrorCode.NONE, 77)
+    const withoutId = fetchOf(0, { topic: 'old', topicId: noId })
+    session.want(withoutId)
+    expect(next(session)).toBe('77/0 t-0@0 old-0@0')
+    expect(session.apiVersion).toBe(12)
+    expect(session.asked('t', noId, 0)).toBe(withId)
+    expect(session.asked('old', noId, 0)).toBe(withoutId)
+    session.accept(ErrorCode.NONE, 78)
+    session.forget(withoutId)
+    expect(next(session)).toBe('78/0 t-0@0')
+    expect(session.apiVersion).toBe(17)
+  })
+})
