@@ -14,6 +14,8 @@ import { ControllerWatch } from './controller/controller-watch.ts'
 import { handOver } from './controller/controlled-shutdown.ts'
 import { PeerProbes } from './controller/peer-probes.ts'
 import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
+import { GroupCoordinator } from './coordinators/group-coordinator.ts'
+import { consumerOffsetsTopic } from './core/controller/topic-rules.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
@@ -281,7 +283,17 @@ export class Broker {
       logger,
       replicasMax,
     })
+    const deadlines = new Deadlines(world)
+    const groups = new GroupCoordinator({
+      topic: consumerOffsetsTopic,
+      ...{ partitions, metadata, settings, deadlines, logger },
+      clock: world.clock,
+      timers: world.timers,
+    })
     const services: Services = {
+      groups,
+      internalTopics: topicCreation,
+      random: world.random,
       brokerId,
       clusterId: cluster,
       settings,
@@ -298,7 +310,7 @@ export class Broker {
         slots: settings.get('max.incremental.fetch.session.cache.slots'),
         randomUint32: () => world.random.uint32(),
       }),
-      deadlines: new Deadlines(world),
+      deadlines,
       topicAutoCreation: topicCreation,
       advertisedApis: advertisedApis(handlers),
       finalizedFeaturesEpoch: () => features.epoch,
@@ -362,6 +374,9 @@ export class Broker {
     }
     await controller.start()
     this.began('controller', () => controller.stop())
+    groups.start()
+    // Before the requests: who waits for a group is answered, not waited for.
+    this.began('groups', () => groups.stop())
     server.startProcessing()
     if (settings.get('controlled.shutdown.enable')) {
       const shutdown = {

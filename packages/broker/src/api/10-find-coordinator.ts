@@ -1,33 +1,60 @@
 // FindCoordinator: v0-6
 //
 // Behavior
-// - COORDINATOR_NOT_AVAILABLE for every key: clients wait and ask again. It is advertised because librdkafka compresses only
-//   for brokers that have it.
+// - The leader of the group's partition of __consumer_offsets coordinates it. The topic is created when it is first asked for;
+//   until the partition has a leader: COORDINATOR_NOT_AVAILABLE, clients wait and ask again.
 // Version notes
 // - v1: keyType. v4: several keys (KIP-699). v6: share groups (KIP-932): INVALID_REQUEST.
-// Not done: coordinators; the groups issue brings them.
+// Not done: coordinators of transactions: COORDINATOR_NOT_AVAILABLE.
 import { ErrorCode } from '@millrace/protocol/errors'
-import { findCoordinatorRequest, findCoordinatorResponse } from '@millrace/protocol/messages/10-find-coordinator'
+import {
+  findCoordinatorRequest,
+  findCoordinatorResponse,
+  type Coordinator,
+} from '@millrace/protocol/messages/10-find-coordinator'
+import { consumerOffsetsTopic } from '../core/controller/topic-rules.ts'
+import type { GroupServices } from './group-services.ts'
 import { defineHandler } from './handler.ts'
 
+type Services = Pick<GroupServices, 'groups' | 'metadata' | 'internalTopics'>
+
 const KeyType = { group: 0, transaction: 1 } as const
-const nowhere = { nodeId: -1, host: '', port: -1 }
 
 export default defineHandler(
   findCoordinatorRequest,
   findCoordinatorResponse,
   [0, 6],
-  (request, context) => {
-    const isKnownType = request.keyType === KeyType.group || request.keyType === KeyType.transaction
-    const errorCode = isKnownType ? ErrorCode.COORDINATOR_NOT_AVAILABLE : ErrorCode.INVALID_REQUEST
-    const errorMessage = isKnownType ? 'The coordinator is not available.' : `Key type ${request.keyType} is not known.`
-    const failure = { ...nowhere, errorCode, errorMessage }
-    const isBatched = context.apiVersion >= 4
-    return {
-      throttleTimeMs: 0,
-      ...(isBatched ? { nodeId: 0, host: '', port: 0, errorCode: ErrorCode.NONE, errorMessage: '' } : failure),
-      coordinators: isBatched ? request.coordinatorKeys.map(key => ({ key, ...failure })) : [],
+  async (request, context, services: Services) => {
+    const { apiVersion, listener } = context
+    const isBatched = apiVersion >= 4
+    const keys = isBatched ? request.coordinatorKeys : [request.key]
+    const isGroup = request.keyType === KeyType.group
+    if (isGroup && keys.length > 0 && !services.metadata.hasTopic(consumerOffsetsTopic)) {
+      await services.internalTopics.autoCreate(consumerOffsetsTopic)
     }
+    const coordinators = keys.map(key => find(key, request.keyType, listener, services))
+    if (isBatched) {
+      return { throttleTimeMs: 0, errorCode: 0, errorMessage: '', nodeId: 0, host: '', port: 0, coordinators }
+    }
+    const { key: _, ...found } = coordinators[0]!
+    return { throttleTimeMs: 0, ...found, coordinators: [] }
   },
   { retainFrom: Infinity },
 )
+
+function find(key: string, keyType: number, listener: string, { groups, metadata }: Services): Coordinator {
+  if (keyType !== KeyType.group && keyType !== KeyType.transaction) {
+    return nowhere(key, ErrorCode.INVALID_REQUEST, `Key type ${keyType} is not known.`)
+  }
+  const unavailable = nowhere(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The coordinator is not available.')
+  if (keyType !== KeyType.group) return unavailable
+  const leader = metadata.partition(consumerOffsetsTopic, groups.partitionOf(key))?.leader ?? -1
+  const endpoint = metadata.endpoint(leader, listener)
+  if (endpoint === undefined) return unavailable
+  const { host, port } = endpoint
+  return { key, nodeId: leader, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
+}
+
+function nowhere(key: string, errorCode: ErrorCode, errorMessage: string): Coordinator {
+  return { key, nodeId: -1, host: '', port: -1, errorCode, errorMessage }
+}

@@ -33,3 +33,5 @@ export const ALL_CLUSTER_OPERATIONS =
   Operation.describeConfigs |
   Operation.alterConfigs |
   Operation.idempotentWrite
+
+export const ALL_GROUP_OPERATIONS = Operation.read | Operation.delete | Operation.describe

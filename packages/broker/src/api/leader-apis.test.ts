@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { produceRequest, produceResponse } from '@millrace/protocol/messages/00-produce'
-import { findCoordinatorRequest, findCoordinatorResponse } from '@millrace/protocol/messages/10-find-coordinator'
 import {
   deleteRecordsRequest,
   deleteRecordsResponse,
@@ -19,7 +18,7 @@ import { LoneBroker } from '@millrace/testing/data-path/lone-broker'
 import { batchOf, produceOf } from '@millrace/testing/data-path/requests'
 import type { BatchOptions } from '@millrace/protocol/records/batch-builder'
 
-// The small ones: FindCoordinator, DeleteRecords, OffsetForLeaderEpoch, DescribeLogDirs, DescribeCluster, DescribeProducers.
+// The small ones: DeleteRecords, OffsetForLeaderEpoch, DescribeLogDirs, DescribeCluster, DescribeProducers.
 
 let broker: LoneBroker
 
@@ -31,22 +30,6 @@ afterEach(() => broker.close())
 async function produce(values: readonly string[], options: BatchOptions = {}): Promise<void> {
   await broker.request(produceRequest, produceResponse, 11, produceOf('t', batchOf(values, options), { acks: 1 }))
 }
-
-describe('FindCoordinator', () => {
-  test.each([0, 1, 2, 3])('v%d: COORDINATOR_NOT_AVAILABLE', async version => {
-    const request = { ...emptyOf(findCoordinatorRequest), key: 'g' }
-    const response = await broker.request(findCoordinatorRequest, findCoordinatorResponse, version, request)
-    expect(response).toMatchObject({ errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE, nodeId: -1, host: '', port: -1 })
-  })
-  test.each([4, 5, 6])('v%d: the same per key', async version => {
-    const request = { ...emptyOf(findCoordinatorRequest), coordinatorKeys: ['g', 'h'] }
-    const response = await broker.request(findCoordinatorRequest, findCoordinatorResponse, version, request)
-    expect(response.coordinators.map(({ key, errorCode, nodeId }) => [key, errorCode, nodeId])).toEqual([
-      ['g', ErrorCode.COORDINATOR_NOT_AVAILABLE, -1],
-      ['h', ErrorCode.COORDINATOR_NOT_AVAILABLE, -1],
-    ])
-  })
-})
 
 describe('DeleteRecords', () => {
   async function deleteBefore(offset: number, timeoutMs = 1000): Promise<DeleteRecordsPartitionResult> {

@@ -158,13 +158,14 @@ export class TopicCreation {
   }
 
   #automatic(name: string): NewTopic {
-    const { settings } = this.#options
+    const { settings, replicasMax = mostReplicas } = this.#options
+    // Clients cannot ask for fewer replicas of an internal topic, so it gets as many as `checkReplicationFactor` lets through.
     const plain = { name, partitions: -1, replicationFactor: -1, assignment: new Map(), configs: new Map() }
     if (name === consumerOffsetsTopic) {
       return {
         ...plain,
         partitions: settings.get('offsets.topic.num.partitions'),
-        replicationFactor: settings.get('offsets.topic.replication.factor'),
+        replicationFactor: Math.min(settings.get('offsets.topic.replication.factor'), replicasMax),
         configs: new Map([
           ['compression.type', 'producer'],
           ['cleanup.policy', 'compact'],
@@ -176,7 +177,7 @@ export class TopicCreation {
       return {
         ...plain,
         partitions: settings.get('transaction.state.log.num.partitions'),
-        replicationFactor: settings.get('transaction.state.log.replication.factor'),
+        replicationFactor: Math.min(settings.get('transaction.state.log.replication.factor'), replicasMax),
         configs: new Map([
           ['compression.type', 'uncompressed'],
           ['cleanup.policy', 'compact'],

@@ -123,20 +123,19 @@ export class GroupShard {
     else this.#bury(group, now, errorCode => this.#step.reply(token, { errorCode: groupWriteError(errorCode) }))
   }
 
-  /**
-   * Replies to `token` when the tombstones are written. Answers the partitions that a member still reads, or a code when none may be
-   * deleted (then there is no reply).
-   */
-  deleteOffsets(groupId: string, partitions: readonly TopicPartition[], token: number): ErrorCode | Set<string> {
+  /** Replies to `token` when the tombstones are written. Answers the topics that a member reads: those offsets stay. */
+  deleteOffsets(groupId: string, partitions: readonly TopicPartition[], token: number): Set<string> {
     const group = this.#groups.get(groupId)
-    if (group === undefined) return ErrorCode.GROUP_ID_NOT_FOUND
-    const { errorCode, isSubscribed } = checkOffsetDeletion(group)
-    if (errorCode !== ErrorCode.NONE) return errorCode
+    const unknown = { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, isSubscribed: () => false }
+    const { errorCode, isSubscribed } = group === undefined ? unknown : checkOffsetDeletion(group)
+    if (group === undefined || errorCode !== ErrorCode.NONE) {
+      this.#step.reply(token, { errorCode })
+      return new Set()
+    }
     const read = new Set(partitions.map(({ topic }) => topic).filter(isSubscribed))
+    const asked = new Set(partitions.map(({ topic, partition }) => `${partition} ${topic}`))
     const gone = allOffsets(group).filter(
-      known =>
-        !read.has(known.topic) &&
-        partitions.some(({ topic, partition }) => topic === known.topic && partition === known.partition),
+      ({ topic, partition }) => !read.has(topic) && asked.has(`${partition} ${topic}`),
     )
     if (gone.length === 0) this.#step.reply(token, { errorCode: ErrorCode.NONE })
     else {

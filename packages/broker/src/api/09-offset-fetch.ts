@@ -1,0 +1,83 @@
+// OffsetFetch: v0-9, served from v1
+//
+// Behavior
+// - What a group committed; offset -1 without an error where it committed nothing. Without topics: everything.
+// Version notes
+// - v2: an error for the whole group. v5: leader epoch (KIP-320). v7: requireStable (KIP-447): there are no transactional offsets, so
+//   every offset is stable. v8: several groups (KIP-709). v9: member epochs of a protocol that is not spoken here (KIP-848).
+// Not done: v0, which kept offsets in ZooKeeper: the connection is closed.
+import { ErrorCode } from '@millrace/protocol/errors'
+import {
+  offsetFetchRequest,
+  offsetFetchResponse,
+  type OffsetFetchResponseGroup,
+} from '@millrace/protocol/messages/09-offset-fetch'
+import type { OffsetRecord } from '../core/groups/entries.ts'
+import type { GroupCoordinator, GroupOffsets } from '../coordinators/group-coordinator.ts'
+import { byTopic } from './by-topic.ts'
+import type { GroupServices } from './group-services.ts'
+import { defineHandler } from './handler.ts'
+
+type RequestedTopics = readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null
+type Topics = OffsetFetchResponseGroup['topics']
+
+export default defineHandler(
+  offsetFetchRequest,
+  offsetFetchResponse,
+  [0, 9],
+  (request, { apiVersion }, { groups }: Pick<GroupServices, 'groups'>) => {
+    if (apiVersion >= 8) {
+      const answers = request.groups.map(({ groupId, topics }) => ({ groupId, ...fetch(groups, groupId, topics, []) }))
+      return { throttleTimeMs: 0, topics: [], errorCode: ErrorCode.NONE, groups: answers }
+    }
+    const { topics, errorCode } = fetch(groups, request.groupId, request.topics, apiVersion < 2 ? request.topics : [])
+    return { throttleTimeMs: 0, topics, errorCode, groups: [] }
+  },
+  { retainFrom: Infinity, servedFrom: 1 },
+)
+
+/** `namedInError`: partitions that carry the error of the group, where the version has no other place for it. */
+function fetch(
+  groups: GroupCoordinator,
+  groupId: string,
+  requested: RequestedTopics,
+  namedInError: RequestedTopics,
+): { readonly errorCode: ErrorCode; readonly topics: Topics } {
+  const offsets = groups.offsetsOf(groupId)
+  if (typeof offsets === 'number') {
+    return { errorCode: offsets, topics: rows(namedInError ?? [], () => undefined, offsets) }
+  }
+  if (requested === null) return { errorCode: ErrorCode.NONE, topics: everything(offsets) }
+  return {
+    errorCode: ErrorCode.NONE,
+    topics: rows(requested, (topic, partition) => offsets.get(topic, partition), ErrorCode.NONE),
+  }
+}
+
+function everything(offsets: GroupOffsets): Topics {
+  return [...byTopic(offsets.all())].map(([name, all]) => ({
+    name,
+    partitions: all.map(({ partition, value }) => row(partition, value, ErrorCode.NONE)),
+  }))
+}
+
+function rows(requested: NonNullable<RequestedTopics>, get: GroupOffsets['get'], errorCode: ErrorCode): Topics {
+  return requested.map(({ name, partitionIndexes }) => ({
+    name,
+    partitions: partitionIndexes.map(index => row(index, get(name, index), errorCode)),
+  }))
+}
+
+function row(
+  partitionIndex: number,
+  value: OffsetRecord | undefined,
+  errorCode: ErrorCode,
+): Topics[number]['partitions'][number] {
+  return {
+    partitionIndex,
+    committedOffset: value?.offset ?? -1,
+    committedLeaderEpoch: value?.leaderEpoch ?? -1,
+    metadata: value?.metadata ?? '',
+    errorCode,
+  }
+}

@@ -1,0 +1,113 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import type { Deadline, Deadlines } from '@millrace/runtime/deadline'
+import type { Clock } from '@millrace/runtime/ports'
+import type { GroupReply, Moment } from '../core/groups/group-requests.ts'
+import type { GroupShard } from '../core/groups/group-shard.ts'
+import type { Effects } from '../core/groups/step.ts'
+import type { GroupEntry } from '../core/groups/entries.ts'
+import type { ShardRuntime } from './shard-runtime.ts'
+
+export interface GroupHostOptions {
+  readonly shard: GroupShard
+  readonly clock: Clock
+  readonly deadlines: Deadlines
+}
+
+/** One shard of groups in the world: its writes go to the log, its timers ring, and who is parked gets an answer. */
+export class GroupHost {
+  readonly shard: GroupShard
+  readonly #options: GroupHostOptions
+  readonly #parked = new Map<number, (reply: never) => void>()
+  readonly #timers = new Map<string, Deadline>()
+  #runtime: ShardRuntime<GroupEntry> | null = null
+  #isSettling = false
+  #nextToken = 0
+
+  constructor(options: GroupHostOptions) {
+    this.#options = options
+    this.shard = options.shard
+  }
+
+  /** The log that the shard is about: before anything else. */
+  attach(runtime: ShardRuntime<GroupEntry>): void {
+    this.#runtime = runtime
+  }
+
+  get runtime(): ShardRuntime<GroupEntry> {
+    if (this.#runtime === null) throw new TypeError('the host has no runtime yet')
+    return this.#runtime
+  }
+
+  now(): Moment {
+    const { clock } = this.#options
+    return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }
+  }
+
+  /** One step of the machine. Answers what the step answers. */
+  run<T>(step: (shard: GroupShard, now: Moment) => T): T {
+    const result = step(this.shard, this.now())
+    this.#settle()
+    return result
+  }
+
+  /** One step that replies to a token, now or later. */
+  park<Reply extends GroupReply>(step: (shard: GroupShard, token: number, now: Moment) => void): Promise<Reply> {
+    return new Promise(resolve => {
+      const token = this.#nextToken++
+      this.#parked.set(token, resolve as (reply: never) => void)
+      this.run((shard, now) => step(shard, token, now))
+    })
+  }
+
+  /** The groups go: whoever waits is told, and nothing rings any more. */
+  resign(errorCode: ErrorCode): void {
+    this.runtime.resign()
+    this.run(shard => shard.unload(errorCode))
+    for (const timer of this.#timers.values()) timer.cancel()
+    this.#timers.clear()
+  }
+
+  #settle(): void {
+    // A write that is refused at once comes back in here: the loop outside takes what it led to.
+    if (this.#isSettling) return
+    this.#isSettling = true
+    try {
+      for (let effects = this.shard.take(); isSomething(effects); effects = this.shard.take()) this.#apply(effects)
+    } finally {
+      this.#isSettling = false
+    }
+  }
+
+  #apply({ writes, replies, timers }: Effects): void {
+    for (const { groupId, key, atMs } of timers) this.#setTimer(groupId, key, atMs)
+    for (const { writeId, entries } of writes) {
+      this.runtime.append(entries, errorCode => {
+        this.shard.onWritten(writeId, errorCode, this.now())
+        this.#settle()
+      })
+    }
+    for (const { token, response } of replies) {
+      const resolve = this.#parked.get(token)
+      this.#parked.delete(token)
+      resolve?.(response as never)
+    }
+  }
+
+  #setTimer(groupId: string, key: string, atMs: number | null): void {
+    // With its length, so that no group id can be made to look like another and its key.
+    const name = `${groupId.length} ${groupId} ${key}`
+    this.#timers.get(name)?.cancel()
+    if (atMs === null) {
+      this.#timers.delete(name)
+      return
+    }
+    const deadline = this.#options.deadlines.at(atMs, () => {
+      if (this.#timers.get(name) === deadline) this.#timers.delete(name)
+      this.run((shard, now) => shard.onTimer(groupId, key, now))
+    })
+    this.#timers.set(name, deadline)
+  }
+}
+
+const isSomething = ({ writes, replies, timers }: Effects): boolean =>
+  writes.length > 0 || replies.length > 0 || timers.length > 0

@@ -1,0 +1,178 @@
+import { ErrorCode } from '@millrace/protocol/errors'
+import { BatchCursor } from '@millrace/protocol/records/batch-cursor'
+import { buildBatch } from '@millrace/protocol/records/batch-builder'
+import { ControlType, parseControlKey } from '@millrace/protocol/records/control-record'
+import { readMessage } from '@millrace/protocol/records/message-set'
+import { readRecords, type ReadRecord } from '@millrace/protocol/records/record'
+import { isControlAt, isTransactionalAt, producerIdAt } from '@millrace/protocol/records/record-batch'
+import type { Deadline, Deadlines } from '@millrace/runtime/deadline'
+import type { Logger } from '@millrace/runtime/logger'
+import type { Clock, Timers } from '@millrace/runtime/ports'
+import type { CommitListener } from '../replication/commit-waiters.ts'
+import { Isolation, type Acks, type Partition } from '../replication/partition.ts'
+
+/** How an entry of a shard lies in its log. */
+export interface RecordFormat<Entry> {
+  encode(entry: Entry): { readonly key: Buffer; readonly value: Buffer | null }
+  /** Null: a record of a kind that this shard does not know, which it leaves alone. Throws MalformedMessage. */
+  decode(key: Buffer, value: Buffer | null): Entry | null
+}
+
+export interface ShardRuntimeOptions<Entry> {
+  readonly partition: Partition
+  readonly format: RecordFormat<Entry>
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly deadlines: Deadlines
+  readonly logger: Logger
+  readonly acks: Acks
+  /** How long whoever waits for a write is kept waiting. */
+  readonly writeTimeoutMs: number
+  /** Bytes that are read and replayed before everything else gets a turn. */
+  readonly sliceBytes: number
+  /** The only way to the state: each committed entry, in the order of the log. */
+  readonly replay: (entry: Entry) => void
+}
+
+/** Larger reads would hold up everybody else: 256 KiB are about 3,000 offsets, some milliseconds. */
+const sliceBytesMax = 256 * 1024
+/** Batches are as large as the log takes them. */
+const readBytesMax = 64 * 1024 * 1024
+
+interface Append<Entry> {
+  readonly entries: readonly Entry[]
+  /** Null once it was told that time is over: the entries still count when they commit. */
+  onEnd: ((errorCode: ErrorCode) => void) | null
+  deadline: Deadline | null
+}
+
+/**
+ * Runs one shard on one partition of an internal topic that this broker leads: append, wait for the commit, replay. An entry that was
+ * refused or lost with the leadership was never part of the state, so there is nothing to undo.
+ */
+export class ShardRuntime<Entry> implements CommitListener {
+  readonly partition: Partition
+  readonly #options: ShardRuntimeOptions<Entry>
+  readonly #appends = new Map<number, Append<Entry>>()
+  #phase: 'loading' | 'active' | 'resigned' = 'loading'
+  #nextToken = 0
+
+  constructor(options: ShardRuntimeOptions<Entry>) {
+    this.#options = options
+    this.partition = options.partition
+  }
+
+  get phase(): 'loading' | 'active' | 'resigned' {
+    return this.#phase
+  }
+
+  /** Replays the log, in slices. False when it resigned meanwhile. Throws what the disk does. */
+  async load(): Promise<boolean> {
+    const { partition } = this
+    const { timers, sliceBytes } = this.#options
+    const maxBytes = Math.min(sliceBytes, sliceBytesMax)
+    const open = new Map<number, Entry[]>()
+    let fetchOffset = partition.log.logStartOffset
+    while (this.#phase === 'loading' && partition.isLeader) {
+      const isolation = Isolation.replica
+      const batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch: true })
+      if (batches === null) {
+        this.#phase = 'active'
+        return true
+      }
+      try {
+        this.#replayBytes(batches.bytes, fetchOffset, open)
+      } finally {
+        batches.release()
+      }
+      fetchOffset = batches.nextOffset
+      await new Promise<void>(resolve => timers.after(0, resolve))
+    }
+    return false
+  }
+
+  /** Appends all or none; `onEnd` is told NONE after the entries were replayed, or why not. It may be called before this returns. */
+  append(entries: readonly Entry[], onEnd: (errorCode: ErrorCode) => void): void {
+    if (this.#phase !== 'active') {
+      onEnd(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+      return
+    }
+    const { clock, format, acks, deadlines, writeTimeoutMs } = this.#options
+    const timestamp = clock.wallMs()
+    const records = entries.map(entry => ({ timestamp, ...format.encode(entry) }))
+    // 11: the newest Produce; only what clients may send with it is checked.
+    const outcome = this.partition.append(buildBatch(records), { acks, apiVersion: 11, nowMs: timestamp })
+    if (!outcome.ok) {
+      onEnd(outcome.errorCode as ErrorCode)
+      return
+    }
+    const token = this.#nextToken++
+    const append: Append<Entry> = { entries, onEnd, deadline: null }
+    this.#appends.set(token, append)
+    const endOffset = outcome.lastOffset + 1
+    if (acks === -1) this.partition.whenCommitted(endOffset, this, token)
+    else this.partition.whenWritten(endOffset, this, token)
+    if (!this.#appends.has(token)) return
+    append.deadline = deadlines.after(writeTimeoutMs, () => {
+      const waiting = append.onEnd
+      append.onEnd = null
+      waiting?.(ErrorCode.REQUEST_TIMED_OUT)
+    })
+  }
+
+  onCommitted(token: number, errorCode: ErrorCode): void {
+    const append = this.#appends.get(token)
+    if (append === undefined) return
+    this.#appends.delete(token)
+    append.deadline?.cancel()
+    // Too few replicas noticed too late: the entries are in the log all the same.
+    const isInLog = errorCode === ErrorCode.NONE || errorCode === ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+    if (isInLog && this.#phase === 'active') for (const entry of append.entries) this.#options.replay(entry)
+    append.onEnd?.(errorCode)
+  }
+
+  /** Somebody else leads. Nothing is replayed any more; those who wait are told. */
+  resign(): void {
+    this.#phase = 'resigned'
+    for (const append of this.#appends.values()) {
+      append.deadline?.cancel()
+      append.onEnd?.(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    }
+    this.#appends.clear()
+    if (this.partition.hasLog) this.partition.cancelWaits(this)
+  }
+
+  /** Entries of a transaction count from its commit on (KIP-98). */
+  #replayBytes(bytes: Buffer, fetchOffset: number, open: Map<number, Entry[]>): void {
+    const cursor = new BatchCursor(bytes)
+    while (cursor.next()) {
+      const { position, magic } = cursor
+      if (magic < 2) {
+        for (const record of readMessage(bytes, position, readBytesMax)) this.#replayRecord(record, fetchOffset, null)
+        continue
+      }
+      const producerId = producerIdAt(bytes, position)
+      const records = readRecords(bytes, position, readBytesMax)
+      if (isControlAt(bytes, position)) {
+        const type = parseControlKey(records[0]?.key ?? null)?.type
+        if (type === ControlType.Commit) open.get(producerId)?.forEach(entry => this.#options.replay(entry))
+        if (type === ControlType.Commit || type === ControlType.Abort) open.delete(producerId)
+        continue
+      }
+      let pending: Entry[] | null = null
+      if (isTransactionalAt(bytes, position)) {
+        pending = open.get(producerId) ?? []
+        open.set(producerId, pending)
+      }
+      for (const record of records) this.#replayRecord(record, fetchOffset, pending)
+    }
+  }
+
+  #replayRecord(record: ReadRecord, fetchOffset: number, pending: Entry[] | null): void {
+    if (record.offset < fetchOffset || record.key === null) return
+    const entry = this.#options.format.decode(record.key, record.value)
+    if (entry === null) return
+    if (pending === null) this.#options.replay(entry)
+    else pending.push(entry)
+  }
+}
