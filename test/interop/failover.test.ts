@@ -36,7 +36,7 @@ async function kill(cluster: MillraceCluster, id: number): Promise<void> {
   await cluster.processes[id - 1]!.ended()
 }
 
-describeWith(['zookeeper'], 'kill -9 on a real ensemble, long before the end of the session', () => {
+describeWith(['kafka'], 'kill -9 on a real ensemble, long before the end of the session', () => {
   test('of the controller, then of another broker: the survivors know, and it comes back', async () => {
     await withCluster(3, {}, async (cluster, client) => {
       for (const victimIs of ['controller', 'other'] as const) {
