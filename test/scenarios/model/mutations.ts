@@ -120,8 +120,8 @@ export const mutations: readonly Mutation[] = [
     name: 'a proposal without an answer is forgotten',
     ledger: 'reliability 4.5, seed 41',
     file: inSync,
-    search: "pending.uncertainAtMs = nowMs\n      return 'retry'",
-    replace: "this.pending = null\n      return 'reverted'",
+    search: "if (answer === 'unknown') return this.onUncertain(pending, nowMs)",
+    replace: "if (answer === 'unknown') {\n      this.pending = null\n      return 'reverted'\n    }",
   },
   {
     name: 'refused once, though an attempt is still out',
@@ -239,8 +239,8 @@ export const mutations: readonly Mutation[] = [
     name: 'the high watermark passes the end of the follower',
     ledger: 'KAFKA-14704',
     file: follower,
-    search: 'Math.max(Math.min(answer.highWatermark, nextOffset), this.log.logStartOffset)',
-    replace: 'Math.max(answer.highWatermark, this.log.logStartOffset)',
+    search: 'Math.max(Math.min(answer.highWatermark, nextOffset), log.highWatermark)',
+    replace: 'Math.max(answer.highWatermark, log.highWatermark)',
   },
   {
     name: 'an answer to an older question is used',

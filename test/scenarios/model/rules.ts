@@ -177,8 +177,17 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     ] as const) {
       assert.deepEqual(after({ errorCode: ErrorCode[code] }), ['abandoned', 2, 3])
     }
-    for (const code of ['NOT_CONTROLLER', 'STALE_BROKER_EPOCH', 'REQUEST_TIMED_OUT', 'UNKNOWN_SERVER_ERROR'] as const) {
+    const refused = { errorCode: ErrorCode.INELIGIBLE_REPLICA }
+    for (const code of ['NOT_CONTROLLER', 'STALE_BROKER_EPOCH'] as const) {
       assert.deepEqual(after({ errorCode: ErrorCode[code] }), ['retry', 2, 3])
+      assert.deepEqual(after({ errorCode: ErrorCode[code] }, refused), ['retry', 'reverted', 2, 2])
+    }
+    for (const code of ['REQUEST_TIMED_OUT', 'UNKNOWN_SERVER_ERROR'] as const) {
+      assert.deepEqual(
+        after({ errorCode: ErrorCode[code] }, refused),
+        ['retry', 'retry', 2, 3],
+        'it may have been written',
+      )
     }
     assert.deepEqual(after({ errorCode: ErrorCode.INELIGIBLE_REPLICA }, stored([1, 2, 3], 10)), [
       'reverted',
@@ -423,8 +432,9 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
       highWatermark: 2,
       logStartOffset: 2,
     })
+    log.highWatermark = 1
     assert.deepEqual(follower.onAppended(4, { highWatermark: 0, logStartOffset: 0 }), {
-      highWatermark: 0,
+      highWatermark: 1,
       logStartOffset: 0,
     })
   },

@@ -37,12 +37,15 @@ interface Pending {
   readonly kind: 'pending-expand' | 'pending-shrink'
   readonly proposal: IsrProposal
   readonly maximal: readonly number[]
-  /** When an attempt ended without an answer; null: none did. */
+  /** When an attempt last ended without an answer that tells its fate; null: none did. */
   uncertainAtMs: number | null
 }
 
 /** Refused, and not written. */
 const refusals: ReadonlySet<ErrorCode> = new Set([ErrorCode.OPERATION_NOT_ATTEMPTED, ErrorCode.INELIGIBLE_REPLICA])
+
+/** Turned away before anything was looked at: sent again, it is as if it had never been sent. */
+const turnedAway: ReadonlySet<ErrorCode> = new Set([ErrorCode.NOT_CONTROLLER, ErrorCode.STALE_BROKER_EPOCH])
 
 /** Somebody else changed the partition: LeaderAndIsr is on its way. An earlier attempt of ours may have been written. */
 const overtaken: ReadonlySet<ErrorCode> = new Set([
@@ -118,13 +121,12 @@ export class InSyncSet {
   onAnswer(proposal: IsrProposal, answer: IsrAnswer, nowMs: number): ProposalVerdict {
     const { pending } = this
     if (pending === null || pending.proposal !== proposal) return 'ignored'
-    if (answer === 'unknown') {
-      pending.uncertainAtMs = nowMs
-      return 'retry'
-    }
+    if (answer === 'unknown') return this.onUncertain(pending, nowMs)
     if ('leaderEpoch' in answer) return this.onCommitted(answer)
     if (overtaken.has(answer.errorCode)) return 'abandoned'
-    if (!refusals.has(answer.errorCode)) return 'retry'
+    if (turnedAway.has(answer.errorCode)) return 'retry'
+    // The controller failed somewhere, perhaps after it had written.
+    if (!refusals.has(answer.errorCode)) return this.onUncertain(pending, nowMs)
     // This attempt was refused; one that got no answer may still arrive, and be written where this one was not.
     const { uncertainAtMs } = pending
     if (uncertainAtMs !== null && nowMs - uncertainAtMs < this.attemptLifetimeMs) return 'retry'
@@ -139,6 +141,11 @@ export class InSyncSet {
   onTruth(truth: CommittedIsr): ProposalVerdict {
     if (truth.leaderEpoch !== this.leaderEpoch || truth.partitionEpoch <= this.epoch) return 'ignored'
     return this.onCommitted(truth)
+  }
+
+  private onUncertain(pending: Pending, nowMs: number): ProposalVerdict {
+    pending.uncertainAtMs = nowMs
+    return 'retry'
   }
 
   private onCommitted(committed: CommittedIsr): ProposalVerdict {

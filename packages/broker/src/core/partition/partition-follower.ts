@@ -186,9 +186,13 @@ export class PartitionFollower {
     assert(this.phase === 'fetching', 'records are appended where they were fetched for')
     assert(nextOffset >= this.fetchOffset, 'an append does not shorten the log')
     this.fetchOffset = nextOffset
-    const logStartOffset = Math.max(this.log.logStartOffset, Math.min(answer.logStartOffset, nextOffset))
-    const highWatermark = Math.max(Math.min(answer.highWatermark, nextOffset), this.log.logStartOffset)
-    return { highWatermark, logStartOffset: Math.max(this.log.logStartOffset, Math.min(logStartOffset, highWatermark)) }
+    const { log } = this
+    // A leader that was just elected may be behind with its own: what was committed once stays committed.
+    const highWatermark = Math.max(Math.min(answer.highWatermark, nextOffset), log.highWatermark)
+    return {
+      highWatermark,
+      logStartOffset: Math.max(log.logStartOffset, Math.min(answer.logStartOffset, highWatermark)),
+    }
   }
 
   /** The answer's first batch begins below our log start, and our log is empty: the log begins where the batch does. */

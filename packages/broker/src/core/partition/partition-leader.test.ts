@@ -79,6 +79,15 @@ describe('several replicas', () => {
     expect(advances).toEqual([6, 10])
   })
 
+  test('a fetch that read what was written in this turn, before it was announced: counts', () => {
+    const { leader: first, advances } = leader({}, [2])
+    first.onAppended(10, 0)
+    first.onFollowerFetch({ brokerId: 2, brokerEpoch: 20, fetchOffset: 10, logStartOffset: 0 }, 12, 1)
+    first.onFollowerFetch({ brokerId: 2, brokerEpoch: 20, fetchOffset: 12, logStartOffset: 0 }, 12, 2)
+    first.onAppended(12, 2)
+    expect(advances).toEqual([10, 12])
+  })
+
   test('a replica out of sync: is not waited for', () => {
     const { leader: first, fetch, advances } = leader({ inSyncReplicas: [1, 2] }, [2, 3])
     first.onAppended(10, 0)

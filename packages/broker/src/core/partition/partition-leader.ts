@@ -164,8 +164,9 @@ export class PartitionLeader {
    * `leaderEnd` is where the log ended at that read.
    */
   onFollowerFetch(fetch: FollowerFetch, leaderEnd: number, nowMs: number): FetchNote {
-    assert(fetch.fetchOffset <= this.logEndOffset, 'the shell answers OFFSET_OUT_OF_RANGE first')
-    assert(leaderEnd <= this.logEndOffset, 'a leader never truncates')
+    assert(fetch.fetchOffset <= leaderEnd, 'the shell answers OFFSET_OUT_OF_RANGE first')
+    // A segment that rolls, or is flushed, is written before the turn ends, and so before `onAppended` says it.
+    this.logEndOffset = Math.max(this.logEndOffset, leaderEnd)
     const follower = this.follower(fetch.brokerId)
     if (follower === null) return 'not-a-replica'
     if (!follower.onFetch(fetch, leaderEnd, nowMs)) return 'stale'
