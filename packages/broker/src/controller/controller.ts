@@ -328,6 +328,7 @@ export class Controller implements ControllerView {
     await this.#guard(office, async () => {
       const topicIdFor = (name: string, topic: TopicAssignment): Promise<string> => this.#giveTopicId(term, name, topic)
       const event = await takeOver({ term, watches: office.watches, logger: this.#logger, topicIdFor })
+      office.lossWatch?.follow(new Map(event.brokers.map(broker => [broker.id, broker])))
       await this.#decide(office, event)
       this.#balanceAfter(office, firstBalanceMs)
       const { brokers, topics } = office.state

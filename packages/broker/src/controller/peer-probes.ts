@@ -27,6 +27,8 @@ const retryMs = refusalsSpanMs / (refusalsNeeded - 1)
 /** Between connects to a peer that is known to be away. */
 const slowRetryMs = 1_000
 const quickRetries = 2 * refusalsNeeded
+/** Connections in a row that ended as soon as they were made: there is somebody, who takes no more of them. */
+const shortLivedMax = 3
 /** A connect that takes longer has told enough: nothing. */
 const connectTimeoutMs = 5_000
 /** How long a probe outlives its last watch: what a broker saw of the old controller helps it when it becomes the new one. */
@@ -80,6 +82,7 @@ class PeerProbe {
   #connection: FrameConnection | null = null
   #isConnecting = false
   #connectedMs = 0
+  #shortLived = 0
   #retry: Timer | null = null
   #linger: Timer | null = null
   #isClosed = false
@@ -155,7 +158,8 @@ class PeerProbe {
     this.#evidence.onConnectionEnded(error === null ? null : (code ?? 'UNKNOWN'))
     this.#options.logger.debug('connection to a peer ended', { ...this.#address, code })
     const livedMs = this.#options.clock.monotonicMs() - this.#connectedMs
-    this.#connectAfter(livedMs > retryMs ? 0 : retryMs)
+    this.#shortLived = livedMs > slowRetryMs ? 0 : this.#shortLived + 1
+    this.#connectAfter(this.#shortLived > shortLivedMax ? slowRetryMs : this.#shortLived === 0 ? 0 : retryMs)
   }
 
   #connectAfter(delayMs: number): void {
