@@ -333,3 +333,55 @@ test('read_committed: the list of aborted transactions is there, empty', async (
   const [row] = rowsOf(await fetch([{ topic: 't' }], { isolationLevel: 1 }))
   expect(row!.abortedTransactions).toEqual([])
 })
+
+describe('reading from the nearest replica (KIP-392)', () => {
+  const selector = { 'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector' }
+
+  /** Led here, in rack `here`; broker 2 in rack `there` has everything, broker 3 in rack `behind` has nothing yet. */
+  async function led(properties: Record<string, string>): Promise<void> {
+    await broker.close()
+    broker = await LoneBroker.open(properties)
+    broker.racks.set(1, 'here').set(2, 'there').set(3, 'behind')
+    await broker.setLive(2)
+    await broker.setLive(3)
+    await broker.createTopic('t', { partitions: [[1, 2, 3]] })
+    await produce('t', ['a', 'b'])
+    const followed = { currentLeaderEpoch: 0, topic: 't' }
+    await fetch([{ ...followed, fetchOffset: 2 }], { replicaId: 2 })
+    await fetch([{ ...followed, fetchOffset: 0 }], { replicaId: 3 })
+  }
+
+  test.each([
+    ['in the rack of a follower', 'there', 11, 2],
+    ["in the leader's rack", 'here', 11, -1],
+    ['in no rack', '', 11, -1],
+    ['in a rack of nobody', 'elsewhere', 11, -1],
+    ['in the rack of a follower that does not have the offset', 'behind', 11, -1],
+  ])('consumer %s: sent where its records are near', async (_, rackId, version, expected) => {
+    await led(selector)
+    const [row] = rowsOf(await fetch([{ topic: 't', fetchOffset: 1 }], { rackId }, version))
+    expect(row).toMatchObject({ errorCode: ErrorCode.NONE, preferredReadReplica: expected, logStartOffset: 0 })
+  })
+
+  test('sent elsewhere: at once, with no records', async () => {
+    await led(selector)
+    const asked = { rackId: 'there', maxWaitMs: 60_000, minBytes: 1000 }
+    const [row] = rowsOf(await fetch([{ topic: 't', fetchOffset: 0 }], asked))
+    expect(row).toMatchObject({ preferredReadReplica: 2, highWatermark: 0 })
+    expect(row!.records).toHaveLength(0)
+  })
+
+  test('no selector: everybody reads where they ask', async () => {
+    await led({})
+    const [row] = rowsOf(await fetch([{ topic: 't' }], { rackId: 'there' }))
+    expect(row).toMatchObject({ preferredReadReplica: -1 })
+  })
+
+  test('a follower: never sent elsewhere', async () => {
+    await led(selector)
+    const asked = { topic: 't', fetchOffset: 0, currentLeaderEpoch: 0 }
+    const [row] = rowsOf(await fetch([asked], { replicaId: 3, rackId: 'there' }))
+    expect(row).toMatchObject({ preferredReadReplica: -1 })
+    expect(valuesIn(row!.records)).toEqual(['a', 'b'])
+  })
+})

@@ -64,6 +64,8 @@ export class LoneBroker {
   private readonly configs = new Map<string, ReadonlyMap<string, string>>()
   /** Ports by id. */
   private readonly liveBrokers = new Map<number, number>()
+  /** `broker.rack` of brokers that have one. */
+  readonly racks = new Map<number, string>()
   private correlationId = 0
 
   private constructor(properties: Readonly<Record<string, string>>) {
@@ -271,7 +273,7 @@ export class LoneBroker {
         v0Host: '',
         v0Port: 0,
         endpoints: [{ port, host: '127.0.0.1', listener: 'PLAINTEXT', securityProtocol: 0 }],
-        rack: null,
+        rack: this.racks.get(id) ?? null,
       })),
     })
     if (answer.errorCode !== 0) throw new Error(`UpdateMetadata: ${answer.errorCode}`)
