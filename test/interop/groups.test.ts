@@ -107,8 +107,10 @@ const suite = (kind: CoordinationKind, others: boolean): void => {
     await member.consumer.disconnect()
     await admin.disconnect()
     await producer.disconnect()
-    for (const process of cluster.processes) await process.stop()
-    for (const index of cluster.processes.keys()) await cluster.restart(index)
+    for (const [index, process] of [...cluster.processes].entries()) {
+      await process.stop()
+      await cluster.restart(index)
+    }
     await admin.connect()
     await producer.connect()
     await eventually(async () => {
