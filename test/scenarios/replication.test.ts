@@ -21,6 +21,7 @@ let client: ClusterClient
 
 beforeAll(async () => {
   cluster = await startCluster({
+    replicasMax: 3,
     properties: {
       'replica.lag.time.max.ms': String(lagTimeMaxMs),
       'controlled.shutdown.enable': 'false',
