@@ -5,6 +5,7 @@ import type { EpochEndOffset } from '../core/log/leader-epoch-cache.ts'
 import type { FollowerFetch } from '../core/partition/follower-progress.ts'
 import type { CommittedIsr, IsrAnswer, IsrProposal, ProposalVerdict } from '../core/partition/in-sync-set.ts'
 import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
+import { assertOrdered, type LogOffsets } from '../core/partition/log-offsets.ts'
 import type { FollowedOffsets } from '../core/partition/partition-follower.ts'
 import {
   PartitionLeader,
@@ -58,14 +59,6 @@ export type Acks = -1 | 0 | 1
 /** How far a reader may see: followers to the end, consumers to what is committed, or to what is stable. */
 export const Isolation = { readUncommitted: 0, readCommitted: 1, replica: 2 } as const
 export type Isolation = (typeof Isolation)[keyof typeof Isolation]
-
-/** Where the log stood when a fetch began. Captured before the read, so that an answer never claims more than it saw. */
-export interface LogOffsets {
-  readonly logStartOffset: number
-  readonly highWatermark: number
-  readonly lastStableOffset: number
-  readonly logEndOffset: number
-}
 
 /**
  * One partition that this broker hosts, as leader or follower. Joins the log (bytes), the leader (decisions) and those who wait.
@@ -164,9 +157,12 @@ export class Partition implements LogEffects, LeaderEffects {
     return !this.offline && this.log.nextOffset > this.log.logEndOffset
   }
 
+  /** Where the log stands. For a fetch before its read, so that an answer never claims more than it saw. */
   offsets(): LogOffsets {
     const { logStartOffset, highWatermark, lastStableOffset, logEndOffset } = this.log
-    return { logStartOffset, highWatermark, lastStableOffset, logEndOffset }
+    const offsets = { logStartOffset, highWatermark, lastStableOffset, logEndOffset }
+    assertOrdered(offsets)
+    return offsets
   }
 
   /** Exclusive end of what a reader of this kind may see. */
