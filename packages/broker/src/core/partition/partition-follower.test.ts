@@ -89,7 +89,8 @@ function follow(
       follower.onEpochEnd(step, { errorCode: ErrorCode.NONE, ...end }, 0)
     } else {
       if (step.kind !== 'fetch') throw new Error(`seed ${seed}: ${step.kind}`)
-      const position = fetchPosition({ ...step, ...leader, logEndOffset: leader.logEndOffset, logStartOffset: 0 })
+      const { leaderEpochs, logEndOffset } = leader
+      const position = fetchPosition({ ...step, leaderEpochs, logEndOffset, logStartOffset: 0 })
       if (position === 'out-of-range') throw new Error(`seed ${seed}: out of range`)
       const divergingEpoch = position === 'in-range' ? { leaderEpoch: -1, endOffset: -1 } : position
       const answer = { errorCode: ErrorCode.NONE, highWatermark: 0, logStartOffset: 0, divergingEpoch }
