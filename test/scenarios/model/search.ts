@@ -167,24 +167,21 @@ class Seen {
  */
 class Keys {
   private readonly permutations: readonly (readonly number[])[]
-  private readonly count: number
 
   constructor(count: number) {
-    this.count = count
     this.permutations = permutationsOf(count)
   }
 
   of(world: World): number {
     const plain = world.replicas.map((replica, id) => plainOf(world, replica, id))
+    const order = plain.map((_, id) => id).sort((one, other) => (plain[one]! < plain[other]! ? -1 : 1))
+    // order[place] = id. Only among those of whom the same is said every order is tried.
+    const isStrict = order.every((id, place) => place === 0 || plain[order[place - 1]!]! < plain[id]!)
+    if (isStrict) return fingerprint(textOf(world, order))
     let best: string | null = null
-    for (const order of this.permutations) {
-      // order[place] = id; sorted by what is said without names, so only ties are tried both ways.
-      let isSorted = true
-      for (let place = 1; place < this.count; place++) {
-        if (plain[order[place - 1]!]! > plain[order[place]!]!) isSorted = false
-      }
-      if (!isSorted) continue
-      const text = textOf(world, order)
+    for (const each of this.permutations) {
+      if (each.some((id, place) => place > 0 && plain[each[place - 1]!]! > plain[id]!)) continue
+      const text = textOf(world, each)
       if (best === null || text < best) best = text
     }
     return fingerprint(best!)
