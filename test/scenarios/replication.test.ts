@@ -13,9 +13,6 @@ import { ClusterClient } from '@millrace/testing/workload/cluster-client'
 
 // Three brokers in this process: sockets, files and time are real, the coordination service is inside.
 
-/** A follower that stops fetching leaves the set after this; short, so that a test need not wait. */
-const lagTimeMaxMs = 1000
-
 let cluster: Cluster
 let client: ClusterClient
 
@@ -23,7 +20,6 @@ beforeAll(async () => {
   cluster = await startCluster({
     replicasMax: 3,
     properties: {
-      'replica.lag.time.max.ms': String(lagTimeMaxMs),
       'controlled.shutdown.enable': 'false',
       'zookeeper.session.timeout.ms': '2000',
     },
