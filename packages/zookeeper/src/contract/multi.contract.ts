@@ -124,5 +124,31 @@ export function multiContract({ coordination }: ContractContext): void {
       await fenced(next, 1, 'next')
       expect((await old.get('/state')).data).toEqual(bytes('next'))
     })
+
+    test('a deposition prepared against the old holder: fails after a new election, though the new znode has the same version', async () => {
+      const [outsider, old, next] = [await coordination(), await coordination(), await coordination()]
+      await createAll(outsider, '/epoch')
+      const elect = (zk: Coordination, version: number): Promise<unknown> =>
+        zk.multi([
+          { op: 'create', path: '/holder', data: null, mode: 'ephemeral' },
+          { op: 'set', path: '/epoch', data: null, version },
+        ])
+      const depose = (version: number): Promise<unknown> =>
+        outsider.multi([
+          { op: 'check', path: '/epoch', version },
+          { op: 'delete', path: '/holder', version: AnyVersion },
+        ])
+      await elect(old, 0)
+      const prepared = (await outsider.get('/epoch')).stat.version
+      const holder = await statOf(outsider, '/holder')
+      await old.close()
+      await elect(next, prepared)
+      expect((await statOf(next, '/holder')).version).toBe(holder.version)
+      const error = await expectError(depose(prepared), 'BAD_VERSION', '/epoch')
+      expect(error.failedIndex).toBe(0)
+      expect((await statOf(next, '/holder')).ephemeralOwner).toBe(next.session!.id)
+      await depose(prepared + 1)
+      expect(await next.exists('/holder')).toBeNull()
+    })
   })
 }
