@@ -389,6 +389,7 @@ export class Broker {
         backoffMs: settings.get('controlled.shutdown.retry.backoff.ms'),
       }
       this.began('leadership', async () => {
+        partitions.leave()
         await handOver(shutdown)
       })
     }

@@ -41,7 +41,8 @@ export interface PartitionOptions {
 
 /** What a leader knows of the brokers around it, and how it asks the controller for another in-sync set. */
 export interface PartitionCluster {
-  isBrokerAlive(brokerId: number): boolean
+  /** Up, and not about to leave as far as `partition` goes. */
+  isBrokerAlive(brokerId: number, partition: Partition): boolean
   /** Own broker epoch; -1: not registered. */
   brokerEpoch(): number
   replicaLagTimeMaxMs(): number
@@ -209,7 +210,7 @@ export class Partition implements LogEffects, LeaderEffects {
       {
         minInSyncReplicas: () => log.settings.minInSyncReplicas,
         replicaLagTimeMaxMs: () => cluster.replicaLagTimeMaxMs(),
-        isBrokerAlive: brokerId => cluster.isBrokerAlive(brokerId),
+        isBrokerAlive: brokerId => cluster.isBrokerAlive(brokerId, this),
         brokerEpoch: () => cluster.brokerEpoch(),
       },
       this,

@@ -69,6 +69,7 @@ export class Partitions {
   private highestControllerEpoch = 0
   private appliedAny = false
   private readonly cluster: PartitionCluster | undefined
+  private isLeaving = false
   private lagCheck: Timer | null = null
   private readonly roleListeners: (() => void)[] = []
 
@@ -263,6 +264,14 @@ export class Partitions {
     })
   }
 
+  /**
+   * The broker asks to be relieved of what it leads, and stops then: it follows nobody anew. Else the next leader would take it into
+   * the ISR again, just before it is gone.
+   */
+  leave(): void {
+    this.isLeaving = true
+  }
+
   private become(
     topic: string,
     topicId: string,
@@ -276,7 +285,8 @@ export class Partitions {
       leader: requested.leader,
       leaderEpoch: requested.leaderEpoch,
       partitionEpoch: requested.partitionEpoch,
-      inSyncReplicas: requested.isr,
+      // When a reassignment ends, Kafka's controller still names members that the new assignment does not.
+      inSyncReplicas: requested.isr.filter(id => requested.replicas.includes(id)),
       replicas: requested.replicas,
       brokerEpoch: requested.brokerEpoch,
     }
@@ -295,7 +305,7 @@ export class Partitions {
     } else {
       const { leader, leaderEpoch } = state
       if (hosted.becomeFollower(state, log)) this.logger.info('follows', { topic, partition, leader, leaderEpoch })
-      replication?.followers.follow(hosted)
+      if (!this.isLeaving) replication?.followers.follow(hosted)
     }
   }
 
@@ -329,7 +339,10 @@ export class Partitions {
     const { metadata, brokerEpoch } = this.options
     const { followers, proposals, lagTimeMaxMs, sessionTimeoutMs } = replication
     return {
-      isBrokerAlive: id => metadata.isAlive(id),
+      // A broker in controlled shutdown is up, but its replicas count as offline: the controller lets it into no ISR (KIP-841),
+      // and a proposal that it refuses after one that got no answer holds the high watermark for a session timeout.
+      isBrokerAlive: (id, { topic, partition }) =>
+        metadata.isAlive(id) && metadata.partition(topic, partition)?.offlineReplicas.includes(id) !== true,
       brokerEpoch,
       replicaLagTimeMaxMs: () => lagTimeMaxMs,
       requiresBrokerEpoch: true,
