@@ -1,4 +1,4 @@
-import { int, short, long, notYet, atLeast, type SettingRow } from '../setting.ts'
+import { applied, int, short, long, notYet, atLeast, type SettingRow } from '../setting.ts'
 
 /** Consumer groups and their offsets. */
 export const groupSettings = {
@@ -6,32 +6,32 @@ export const groupSettings = {
     doc: 'Shortest session timeout that a member may ask for.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'group.max.session.timeout.ms': int('1800000', {
     doc: 'Longest session timeout that a member may ask for.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'group.initial.rebalance.delay.ms': int('3000', {
     doc: 'How long an empty group waits for more members before its first rebalance.',
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'group.max.size': int('2147483647', {
     doc: 'Most members of a group.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'MEDIUM',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offset.metadata.max.bytes': int('4096', {
     doc: 'Longest text that may be committed with an offset.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.commit.required.acks': short('-1', {
     doc: 'Acknowledgements that an offset commit waits for.',
@@ -58,14 +58,14 @@ export const groupSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.retention.minutes': int('10080', {
     doc: 'How long the offsets of an empty group are kept.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.topic.compression.codec': int('0', {
     doc: 'Codec of the offsets topic, by its number.',
@@ -78,20 +78,20 @@ export const groupSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.topic.replication.factor': short('3', {
     doc: 'Replicas of the offsets topic.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.topic.segment.bytes': int('104857600', {
     doc: 'Segment size of the offsets topic.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
 } satisfies Record<string, SettingRow>
