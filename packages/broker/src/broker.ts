@@ -306,8 +306,10 @@ export class Broker {
       producerIds,
       topicCreation,
       topicChanges: new TopicChanges({ coordination, metadata, random: world.random, replicasMax }),
+      leaderThrottle: replication.leaderThrottle,
       fetchSessions: new FetchSessions({
         slots: settings.get('max.incremental.fetch.session.cache.slots'),
+        refreshMs: Math.min(1000, settings.get('replica.lag.time.max.ms') / 4),
         randomUint32: () => world.random.uint32(),
       }),
       deadlines,

@@ -385,3 +385,16 @@ describe('reading from the nearest replica (KIP-392)', () => {
     expect(valuesIn(row!.records)).toEqual(['a', 'b'])
   })
 })
+
+test('a throttled follower: gets nothing until it may, unless it is in sync', async () => {
+  await broker.createTopic('t', { partitions: [[1, 2, 3]], inSyncReplicas: [1, 2] })
+  await produce('t', ['a'])
+  const asked = [{ topic: 't', fetchOffset: 0, currentLeaderEpoch: 0 }]
+  const records = async (replicaId: number): Promise<string[]> =>
+    valuesIn(rowsOf(await fetch(asked, { replicaId }))[0]!.records)
+  broker.isThrottled = true
+  expect(await records(2)).toEqual(['a'])
+  expect(await records(3)).toEqual([])
+  broker.isThrottled = false
+  expect(await records(3)).toEqual(['a'])
+})

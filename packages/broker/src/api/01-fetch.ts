@@ -34,7 +34,10 @@ import { addEndpoint, currentLeader } from './leader-endpoints.ts'
 import { encodeResponse } from './response-frame.ts'
 import type { DataServices } from './services.ts'
 
-type Services = Pick<DataServices, 'partitions' | 'metadata' | 'deadlines' | 'fetchSessions' | 'settings'>
+type Services = Pick<
+  DataServices,
+  'partitions' | 'metadata' | 'deadlines' | 'fetchSessions' | 'settings' | 'leaderThrottle'
+>
 
 export default {
   apiKey: fetchRequest.apiKey,
@@ -126,6 +129,7 @@ class FetchOperation {
       mustLead: isFollower || context.apiVersion < 11,
       isolation: isolationOf(replicaId, request.isolationLevel),
       maxBytes,
+      throttle: isFollower ? services.leaderThrottle : null,
       nearest: nearestReplica(request, replicaId, context, services),
     }
   }
@@ -229,6 +233,7 @@ class FetchOperation {
     if (errorCode !== ErrorCode.NONE) {
       return { kind: 'parts', parts: encodeResponse(fetchResponse, context, topLevelError(errorCode)) }
     }
+    if (this.terms.throttle !== null) for (const fetch of fetches) fetch.noteTraffic()
     const responses: FetchableTopicResponse[] = []
     const nodeEndpoints: NodeEndpoint[] = []
     fetches.forEach((fetch, index) => {

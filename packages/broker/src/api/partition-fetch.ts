@@ -8,6 +8,7 @@ import type { FetchedBatches } from '../log/batch-reader.ts'
 import { OffsetOutOfRange } from '../log/log-errors.ts'
 import { Isolation, type Partition } from '../replication/partition.ts'
 import type { Partitions } from '../replication/partitions.ts'
+import type { ReplicationThrottle } from '../replication/replication-throttle.ts'
 import { noLeader } from './leader-endpoints.ts'
 
 /** What holds for every partition of one Fetch request. */
@@ -21,6 +22,8 @@ export interface FetchTerms {
   readonly isolation: Isolation
   /** For the whole answer. */
   readonly maxBytes: number
+  /** Followers that are not in sync may have to wait (KIP-73); null: nobody does. */
+  readonly throttle: Pick<ReplicationThrottle, 'holds' | 'note'> | null
   /** Null: consumers read from whom they asked. Else answers the replica nearest to this consumer (KIP-392). */
   readonly nearest: ((partition: Partition, fetchOffset: number) => number) | null
 }
@@ -104,7 +107,8 @@ export class PartitionFetch implements FetchedPartition {
   /** Would a read find records, or an error? Cheaper than one. */
   hasNewRecords(): boolean {
     const found = this.find()
-    return typeof found === 'number' || found.endOffsetFor(this.terms.isolation) !== this.asked.fetchOffset
+    if (typeof found === 'number') return true
+    return found.endOffsetFor(this.terms.isolation) !== this.asked.fetchOffset && !this.isHeldBack(found)
   }
 
   /** Read to the end of what this reader may see. */
@@ -171,6 +175,11 @@ export class PartitionFetch implements FetchedPartition {
     }
   }
 
+  /** What leaves counts for those that are throttled. */
+  noteTraffic(): void {
+    if (this.partition !== null) this.terms.throttle?.note(this.partition, this.recordsSize)
+  }
+
   /** Gives the bytes back to the log: they were sent, or will be read again. */
   release(): void {
     this.batches?.release()
@@ -186,6 +195,11 @@ export class PartitionFetch implements FetchedPartition {
     if (brokerId === partition.leaderId) return false
     this.preferredReadReplica = brokerId
     return true
+  }
+
+  private isHeldBack(partition: Partition): boolean {
+    const { throttle, replicaId } = this.terms
+    return throttle !== null && !partition.inSyncReplicas.includes(replicaId) && throttle.holds(partition)
   }
 
   /** From now on the follower's session hears of what happens to this partition. */
@@ -221,7 +235,7 @@ export class PartitionFetch implements FetchedPartition {
     const { fetchOffset } = this.asked
     const isCommitted = isolation === Isolation.readCommitted
     if (isCommitted) this.aborted = []
-    if (maxBytes <= 0 && !minOneBatch) return
+    if ((maxBytes <= 0 && !minOneBatch) || this.isHeldBack(partition)) return
     try {
       this.batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch })
     } catch (error) {

@@ -4,6 +4,7 @@ import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { TopicConfigs } from '../metadata/topic-configs.ts'
 import type { Partitions } from '../replication/partitions.ts'
+import type { ReplicationThrottle } from '../replication/replication-throttle.ts'
 import type { Deadlines } from '@millrace/runtime/deadline'
 
 /** One row of what ApiVersions answers. */
@@ -32,6 +33,8 @@ export interface DataServices {
   readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly logs: LogDirectories
   readonly fetchSessions: FetchSessions
+  /** What followers that are listed as throttled may get of us. */
+  readonly leaderThrottle: Pick<ReplicationThrottle, 'holds' | 'note'>
   readonly deadlines: Deadlines
   readonly topicAutoCreation: TopicAutoCreation
   readonly advertisedApis: readonly AdvertisedApi[]

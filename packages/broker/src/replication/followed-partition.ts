@@ -46,12 +46,14 @@ export class FollowedPartition implements FollowerFetch {
   logStartOffset = -1
   /** Monotonic. */
   delayedUntilMs = 0
-  private readonly replica: Partition
+  readonly replica: Partition
   private readonly options: FollowedPartitionOptions
   private readonly machine: PartitionFollower
   private step: FetchStep | null = null
   private question: Extract<FollowerStep, { kind: 'ask-leader-end' | 'ask-leader-start' }> | null = null
   private refusals = 0
+  /** As of the last answer. */
+  private leaderHighWatermark = Infinity
 
   constructor(replica: Partition, options: FollowedPartitionOptions) {
     this.replica = replica
@@ -74,6 +76,11 @@ export class FollowedPartition implements FollowerFetch {
       },
       replica.log,
     )
+  }
+
+  /** Has all that is committed: to hold it back would hold back producers. */
+  get isCaughtUp(): boolean {
+    return this.fetchOffset >= this.leaderHighWatermark
   }
 
   /** Some of what was fetched is not in the file yet. */
@@ -129,6 +136,7 @@ export class FollowedPartition implements FollowerFetch {
     }
     if (machine.onFetchAnswer(step, answer, nowMs) === 'skip') return
     this.refusals = 0
+    this.leaderHighWatermark = row.highWatermark
     if (row.records !== null && row.records.length > 0 && !this.append(row.records, nowMs)) return
     this.replica.followOffsets(machine.onAppended(this.replica.log.nextOffset, answer))
   }

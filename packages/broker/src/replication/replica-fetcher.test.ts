@@ -23,6 +23,9 @@ let leader: ScriptedLeader
 let fetchers: ReplicaFetchers
 let isLeaderKnown = true
 let fatal: Error[] = []
+/** Topics that have to wait for bandwidth. */
+const throttled = new Set<string>()
+let noted: [string, number][] = []
 
 beforeEach(async () => {
   time = new VirtualTime()
@@ -32,6 +35,8 @@ beforeEach(async () => {
   await leader.start()
   isLeaderKnown = true
   fatal = []
+  throttled.clear()
+  noted = []
   const ports = { transport: network, clock: time, timers: time }
   fetchers = new ReplicaFetchers({
     brokerId: 1,
@@ -45,6 +50,10 @@ beforeEach(async () => {
     settings: {
       ...{ partitionMaxBytes: 1000, responseMaxBytes: 5000, minBytes: 1 },
       ...{ maxWaitMs, backoffMs, requestTimeoutMs },
+    },
+    throttle: {
+      holds: ({ topic }) => throttled.has(topic),
+      note: ({ topic }, bytes) => void noted.push([topic, bytes]),
     },
     ports,
     open: (options, signal) => Connection.open({ ...options, connectTimeoutMs: 5000 }, ports, signal),
@@ -362,5 +371,34 @@ describe('the way to the leader', () => {
     await arrive()
     expect(leader.fetch()).toMatchObject({ sessionId: 0, sessionEpoch: 0 })
     expect(leader.fetched()).toEqual(['a-0@0'])
+  })
+})
+
+describe('throttled replicas (KIP-73)', () => {
+  test('one that is behind: left out of fetches while it must wait, the others are not', async () => {
+    fetchers.follow(replica('a'))
+    fetchers.follow(replica('b', ['has all']))
+    await arrive()
+    throttled.add('a').add('b')
+    const rows = [rowOf('a', { highWatermark: 5 }), rowOf('b', { highWatermark: 1 })]
+    leader.answer(rows)
+    await arrive()
+    expect(leader.fetch().forgottenTopicsData).toEqual([{ topic: '', topicId: ids['a'], partitions: [0] }])
+    // Looked at again soon, although nothing else has happened.
+    expect(leader.fetch().maxWaitMs).toBeLessThanOrEqual(50)
+    await time.run(50)
+    throttled.clear()
+    leader.answer([])
+    await arrive()
+    expect(leader.fetched()).toEqual(['a-0@0'])
+  })
+
+  test('what came is counted', async () => {
+    fetchers.follow(replica('a'))
+    await arrive()
+    const records = record('x', 0)
+    leader.answer([rowOf('a', { records, highWatermark: 1 })])
+    await arrive()
+    expect(noted).toEqual([['a', records.length]])
   })
 })

@@ -14,6 +14,7 @@ import type { BrokerEndpoint } from '../metadata/metadata-cache.ts'
 import { FollowerSession } from './follower-session.ts'
 import type { FollowedPartition } from './followed-partition.ts'
 import { askLeaderOffsets, LeaderOffset } from './leader-offsets.ts'
+import type { ReplicationThrottle } from './replication-throttle.ts'
 
 /** `replica.*` settings of a follower. */
 export interface FollowerSettings {
@@ -45,10 +46,8 @@ export interface ReplicaFetcherOptions {
   readonly logger: Logger
   /** A promise of the code was broken. */
   readonly onFatal: (error: Error) => void
-  /** May this partition fetch now? Those that may not are asked again after a short while. */
-  readonly isThrottled?: (partition: FollowedPartition) => boolean
-  /** Bytes that came in. */
-  readonly onFetched?: (partition: FollowedPartition, bytes: number) => void
+  /** `follower.replication.throttled.*`: those that must wait are left out of fetches for a short while. */
+  readonly throttle: Pick<ReplicationThrottle, 'holds' | 'note'>
 }
 
 /**
@@ -74,6 +73,8 @@ export class ReplicaFetcher {
   /** All; those that wait for something are not in the session. */
   private readonly partitions = new Set<FollowedPartition>()
   private readonly delayed = new Set<FollowedPartition>()
+  /** Those that may have to wait for bandwidth. */
+  private readonly behind = new Set<FollowedPartition>()
   private readonly asking = new Map<FollowedPartition, LeaderOffset>()
   private connection: Connection | null = null
   private readonly abort = new AbortController()
@@ -121,6 +122,7 @@ export class ReplicaFetcher {
     this.partitions.delete(partition)
     this.delayed.delete(partition)
     this.asking.delete(partition)
+    this.behind.delete(partition)
     this.session.forget(partition)
   }
 
@@ -207,7 +209,7 @@ export class ReplicaFetcher {
         const partition = this.session.asked(topic, topicId, row.partitionIndex)
         if (partition === undefined) continue
         this.guarded(partition, () => partition.take(row, nowMs))
-        this.options.onFetched?.(partition, row.records?.length ?? 0)
+        this.options.throttle.note(partition.replica, row.records?.length ?? 0)
         changed.push(partition)
       }
     }
@@ -223,6 +225,7 @@ export class ReplicaFetcher {
     this.delayed.delete(partition)
     this.asking.delete(partition)
     if (step === 'fetch-anew' || (step === 'fetch' && !this.session.has(partition))) this.session.want(partition)
+    if (!partition.isCaughtUp) this.behind.add(partition)
     if (step === 'fetch' || step === 'fetch-anew') return
     this.session.forget(partition)
     if (step === 'wait') this.delayed.add(partition)
@@ -282,10 +285,10 @@ export class ReplicaFetcher {
   private takeUpDelayed(): void {
     const nowMs = this.options.ports.clock.monotonicMs()
     for (const partition of this.delayed) if (partition.delayedUntilMs <= nowMs) this.goOn(partition)
-    const { isThrottled } = this.options
-    if (isThrottled === undefined) return
-    for (const partition of this.partitions) {
-      if (!this.session.has(partition) || !isThrottled(partition)) continue
+    for (const partition of this.behind) {
+      if (partition.isCaughtUp) this.behind.delete(partition)
+      if (partition.isCaughtUp || !this.session.has(partition) || !this.options.throttle.holds(partition.replica))
+        continue
       partition.delayedUntilMs = nowMs + throttledMs
       this.session.forget(partition)
       this.delayed.add(partition)

@@ -5,7 +5,7 @@ import type { Clock, Timers } from '@millrace/runtime/ports'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import { FollowedPartition } from './followed-partition.ts'
 import type { Partition } from './partition.ts'
-import { ReplicaFetcher, type FollowerSettings } from './replica-fetcher.ts'
+import { ReplicaFetcher, type FollowerSettings, type ReplicaFetcherOptions } from './replica-fetcher.ts'
 
 /** Who keeps followers up to date, as partitions see it. */
 export interface Followers {
@@ -24,6 +24,7 @@ export interface ReplicaFetchersOptions {
   /** `num.replica.fetchers`; dynamic: partitions that are followed already stay where they are. */
   readonly fetchersPerLeader: () => number
   readonly settings: FollowerSettings
+  readonly throttle: ReplicaFetcherOptions['throttle']
   readonly ports: { readonly clock: Clock; readonly timers: Timers }
   readonly open: OpenConnection
   readonly logger: Logger

@@ -7,6 +7,7 @@ import { IsrUpdater, type ControllerChannel } from './isr-updater.ts'
 import { LeaderProof, type OwnRegistration } from './leader-proof.ts'
 import type { Replication } from './partitions.ts'
 import { ReplicaFetchers } from './replica-fetchers.ts'
+import { ReplicationThrottle } from './replication-throttle.ts'
 
 export interface BrokerReplicationOptions {
   readonly brokerId: number
@@ -28,6 +29,8 @@ export class BrokerReplication implements Replication {
   readonly followers: ReplicaFetchers
   readonly proposals: IsrUpdater
   readonly proof: LeaderProof
+  /** What leaders here may send to replicas that are listed as throttled. */
+  readonly leaderThrottle: ReplicationThrottle
   readonly timers: Timers
   readonly lagTimeMaxMs: number
   readonly sessionTimeoutMs: number
@@ -42,8 +45,22 @@ export class BrokerReplication implements Replication {
     const { clock } = ports
     this.proof = new LeaderProof({ registration, sessionTimeoutMs: this.sessionTimeoutMs, clock, timers })
     this.proposals = new IsrUpdater({ controller, brokerId, brokerEpoch, timers, logger })
+    const windows = {
+      windowMs: settings.get('replication.quota.window.size.seconds') * 1000,
+      windowCount: settings.get('replication.quota.window.num'),
+    }
+    this.leaderThrottle = new ReplicationThrottle({
+      ...{ brokerId, clock, ...windows },
+      limit: () => settings.get('leader.replication.throttled.rate'),
+      listed: topic => topic.leaderThrottledReplicas,
+    })
+    const throttle = new ReplicationThrottle({
+      ...{ brokerId, clock, ...windows },
+      limit: () => settings.get('follower.replication.throttled.rate'),
+      listed: topic => topic.followerThrottledReplicas,
+    })
     this.followers = new ReplicaFetchers({
-      ...{ brokerId, brokerEpoch, metadata, listener, ports, open, logger, onFatal },
+      ...{ brokerId, brokerEpoch, metadata, listener, ports, open, logger, onFatal, throttle },
       fetchersPerLeader: () => settings.get('num.replica.fetchers'),
       settings: {
         partitionMaxBytes: settings.get('replica.fetch.max.bytes'),

@@ -64,6 +64,8 @@ export class LoneBroker {
   private readonly configs = new Map<string, ReadonlyMap<string, string>>()
   /** Ports by id. */
   private readonly liveBrokers = new Map<number, number>()
+  /** Whether followers that are not in sync have to wait. */
+  isThrottled = false
   /** `broker.rack` of brokers that have one. */
   readonly racks = new Map<number, string>()
   private correlationId = 0
@@ -120,6 +122,7 @@ export class LoneBroker {
         load: topic => Promise.resolve(effectiveTopicSettings(this.configs.get(topic) ?? new Map(), settings)),
       },
       logs: this.logs,
+      leaderThrottle: { holds: () => this.isThrottled, note: () => {} },
       fetchSessions: new FetchSessions({ slots: 100, randomUint32: () => world.random.uint32() }),
       deadlines: new Deadlines(world),
       topicAutoCreation: {
