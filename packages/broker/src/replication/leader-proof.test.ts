@@ -57,7 +57,7 @@ test('leader proof: another pause while the read was out: it is read again', asy
   const { time, registration, proof } = proofOf()
   await time.run(longPauseMs)
   expect(proof.isInDoubt).toBe(true)
-  let answer = (_: boolean): void => {}
+  let answer: (isOurs: boolean) => void = () => {}
   registration.answer = () => new Promise(resolve => (answer = resolve))
   const confirmed = proof.confirmed()
   await time.run(longPauseMs)

@@ -1,5 +1,5 @@
 import type { Clock } from '@millrace/runtime/ports'
-import { SampledRate } from '../core/quota/sampled-rate.ts'
+import { SampledRate } from '../core/partition/sampled-rate.ts'
 import type { ThrottledReplicas, TopicSettings } from '../settings/topic-settings.ts'
 import type { Partition } from './partition.ts'
 

@@ -151,7 +151,7 @@ export class ClassicGroup {
     } else if (group.is('Stable') && isSame && !group.isLeader(memberId)) {
       this.#step.reply(token, this.rebalance.joined(group, member, { listsMembers: false }))
     } else if (group.is('PreparingRebalance', 'CompletingRebalance', 'Stable')) {
-      this.#update(member, request, token)
+      this.#update(group, member, request, token)
       this.rebalance.maybePrepare(group, now)
     } else this.#step.reply(token, joinRefused(ErrorCode.UNKNOWN_MEMBER_ID, memberId))
   }
@@ -177,10 +177,10 @@ export class ClassicGroup {
     this.rebalance.maybePrepare(group, now)
   }
 
-  #update(member: Member, request: JoinRequest, token: number): void {
+  #update(group: Group, member: Member, request: JoinRequest, token: number): void {
     // Sent twice, by a client that lost its connection: the first is answered too.
     this.rebalance.answerJoin(member, joinRefused(ErrorCode.REBALANCE_IN_PROGRESS, member.memberId))
-    member.protocols = request.protocols
+    group.setProtocols(member, request.protocols)
     member.rebalanceTimeoutMs = request.rebalanceTimeoutMs
     member.sessionTimeoutMs = request.sessionTimeoutMs
     member.joinToken = token
@@ -194,7 +194,7 @@ export class ClassicGroup {
     this.rebalance.answerJoin(member, joinRefused(ErrorCode.FENCED_INSTANCE_ID, oldMemberId))
     this.rebalance.answerSync(member, ErrorCode.FENCED_INSTANCE_ID)
     this.#rename(group, member, request.freshMemberId, now)
-    this.#update(member, request, token)
+    this.#update(group, member, request, token)
     if (group.is('CompletingRebalance')) {
       this.rebalance.prepare(group, now)
       return
@@ -218,7 +218,7 @@ export class ClassicGroup {
           protocolName,
           leader: oldLeader,
         })
-        member.protocols = old.protocols
+        group.setProtocols(member, old.protocols)
         member.rebalanceTimeoutMs = old.rebalanceTimeoutMs
         member.sessionTimeoutMs = old.sessionTimeoutMs
         this.#rename(group, member, oldMemberId, later)

@@ -45,6 +45,8 @@ export class Group {
   readonly members = new Map<string, Member>()
   /** Instance id -> member id. */
   readonly staticMembers = new Map<string, string>()
+  /** By name of a protocol, how many members have it: a join costs no look at all the others. */
+  private readonly protocolCounts = new Map<string, number>()
   /** Ids that were handed out (KIP-394) and have not come back. */
   readonly pendingMembers = new Set<string>()
   /** Were told of this generation and did not ask for their assignment yet. */
@@ -81,6 +83,7 @@ export class Group {
     if (this.members.size === 0) this.protocolType = protocolType
     assert(this.protocolType === protocolType, 'all members of a group have one protocol type')
     this.members.set(member.memberId, member)
+    this.count(member, 1)
     this.pendingMembers.delete(member.memberId)
     this.leaderId ??= member.memberId
     if (member.groupInstanceId === null) return
@@ -89,7 +92,7 @@ export class Group {
   }
 
   remove(member: Member): void {
-    this.members.delete(member.memberId)
+    if (this.members.delete(member.memberId)) this.count(member, -1)
     this.pendingSync.delete(member.memberId)
     if (member.groupInstanceId !== null && this.staticMembers.get(member.groupInstanceId) === member.memberId) {
       this.staticMembers.delete(member.groupInstanceId)
@@ -135,18 +138,15 @@ export class Group {
   supports(protocolType: string, protocols: readonly GroupProtocol[]): boolean {
     if (this.is('Empty') || this.members.size === 0) return protocolType !== '' && protocols.length > 0
     if (this.protocolType !== protocolType) return false
-    const common = this.commonProtocols()
-    return protocols.some(({ name }) => common.has(name))
+    return protocols.some(({ name }) => this.isCommon(name))
   }
 
   /** The one that most members like best, of those that all have. */
   selectProtocol(): string {
-    const common = this.commonProtocols()
-    assert(common.size > 0, 'members without a common protocol are not let in')
     const votes = new Map<string, number>()
     for (const { protocols } of this.members.values()) {
-      const vote = protocols.find(({ name }) => common.has(name))
-      assert(vote !== undefined, 'a common protocol is one of each member')
+      const vote = protocols.find(({ name }) => this.isCommon(name))
+      assert(vote !== undefined, 'members without a common protocol are not let in')
       votes.set(vote.name, (votes.get(vote.name) ?? 0) + 1)
     }
     let best = ''
@@ -191,13 +191,23 @@ export class Group {
     return this.offsets.get(topic)?.get(partition)
   }
 
-  private commonProtocols(): Set<string> {
-    const counts = new Map<string, number>()
-    for (const { protocols } of this.members.values()) {
-      for (const name of new Set(protocols.map(protocol => protocol.name)))
-        counts.set(name, (counts.get(name) ?? 0) + 1)
+  /** The only way to change them: who knows how many is counted here. */
+  setProtocols(member: Member, protocols: readonly GroupProtocol[]): void {
+    this.count(member, -1)
+    member.protocols = protocols
+    this.count(member, 1)
+  }
+
+  private count({ protocols }: Member, by: 1 | -1): void {
+    for (const name of new Set(protocols.map(protocol => protocol.name))) {
+      const count = (this.protocolCounts.get(name) ?? 0) + by
+      if (count === 0) this.protocolCounts.delete(name)
+      else this.protocolCounts.set(name, count)
     }
-    return new Set([...counts].filter(([, count]) => count === this.members.size).map(([name]) => name))
+  }
+
+  private isCommon(name: string): boolean {
+    return this.protocolCounts.get(name) === this.members.size
   }
 }
 

@@ -1,5 +1,5 @@
 import type { GroupRecord, OffsetRecord } from './entries.ts'
-import { Group } from './group.ts'
+import { Group, type Member } from './group.ts'
 
 /** The group as its last record and its offsets say: Stable with its members, Empty without. */
 export function loadedGroup(
@@ -16,15 +16,15 @@ export function loadedGroup(
   group.generation = record.generation
   group.leaderId = record.leader
   for (const { subscription, ...member } of record.members) {
-    group.members.set(member.memberId, {
+    const loaded: Member = {
       ...member,
       protocols: [{ name: record.protocol ?? '', metadata: subscription }],
       joinToken: null,
       syncToken: null,
       isNew: false,
       expiresAtMs: 0,
-    })
-    if (member.groupInstanceId !== null) group.staticMembers.set(member.groupInstanceId, member.memberId)
+    }
+    group.add(loaded, record.protocolType)
   }
   group.state = group.members.size > 0 ? 'Stable' : 'Empty'
   return group

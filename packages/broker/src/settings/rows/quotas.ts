@@ -1,4 +1,4 @@
-import { int, long, className, notYet, never, atLeast, type SettingRow } from '../setting.ts'
+import { int, long, className, applied, notYet, never, atLeast, type SettingRow } from '../setting.ts'
 
 /** Quotas and throttles. */
 export const quotaSettings = {
@@ -41,14 +41,14 @@ export const quotaSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'LOW',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'replication.quota.window.size.seconds': int('1', {
     doc: 'Length of each of them.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'LOW',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'alter.log.dirs.replication.quota.window.num': int('11', {
     doc: 'Windows over which moves between folders are averaged.',
@@ -70,7 +70,7 @@ export const quotaSettings = {
     update: 'cluster-wide',
     importance: 'MEDIUM',
     isDynamicOnly: true,
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'follower.replication.throttled.rate': long('9223372036854775807', {
     doc: 'Bytes per second that a follower may fetch for throttled replicas.',
@@ -78,7 +78,7 @@ export const quotaSettings = {
     update: 'cluster-wide',
     importance: 'MEDIUM',
     isDynamicOnly: true,
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'replica.alter.log.dirs.io.max.bytes.per.second': long('9223372036854775807', {
     doc: 'Bytes per second for moves between folders.',

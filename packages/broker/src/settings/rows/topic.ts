@@ -98,7 +98,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: [],
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'index.interval.bytes': int('4096', {
     doc: 'Bytes of log between two index entries.',
@@ -114,7 +114,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: [],
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/replication-throttle.test.ts'),
   }),
   'local.retention.bytes': long('-2', {
     doc: 'Size of a partition that stays on local disks; -2 for all that retention keeps.',
@@ -217,7 +217,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['min.insync.replicas'],
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('test/scenarios/replication.test.ts'),
   }),
   preallocate: boolean('false', {
     doc: "Whether a segment's whole size is reserved on disk when it begins.",
