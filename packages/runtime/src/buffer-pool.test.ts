@@ -41,4 +41,40 @@ describe('buffer pool', () => {
     const pool = new BufferPool()
     expect(() => pool.give(pool.take(5000).subarray(0, 5000))).toThrow('the size it was taken with')
   })
+
+  test('shared: used again only when every holder gave it back', () => {
+    const pool = new BufferPool()
+    const buffer = pool.take(1_000_000)
+    const frame = buffer.subarray(100, 900_000)
+    expect(pool.share(frame)).toBe(buffer)
+    expect(pool.share(frame.subarray(0, 600_000))).toBe(buffer)
+    pool.give(buffer)
+    pool.give(buffer)
+    expect(pool.idleBytes).toBe(0)
+    expect(pool.take(1_000_000)).not.toBe(buffer)
+    pool.give(buffer)
+    expect(pool.idleBytes).toBe(1_048_576)
+    const again = pool.take(1_000_000)
+    expect(again).toBe(buffer)
+    pool.give(again)
+    expect(pool.idleBytes).toBe(1_048_576)
+  })
+
+  test.each([
+    ['of another pool', (): Buffer => new BufferPool().take(1_000_000)],
+    ['of no pool', (): Buffer => Buffer.allocUnsafeSlow(1_048_576)],
+    ['less than half of their buffer', (): Buffer => shared.take(1_000_000).subarray(0, 500_000)],
+    ['in a small buffer', (): Buffer => shared.take(100_000)],
+  ])('bytes %s: not shared', (_what, bytes) => {
+    expect(shared.share(bytes())).toBe(null)
+  })
+
+  test('given back: not shared any more', () => {
+    const pool = new BufferPool()
+    const buffer = pool.take(1_000_000)
+    pool.give(buffer)
+    expect(pool.share(buffer)).toBe(null)
+  })
 })
+
+const shared = new BufferPool()

@@ -10,9 +10,11 @@ import {
 } from '@millrace/protocol/records/record-batch'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { assert } from '@millrace/runtime/invariant'
+import type { LogTail } from './log-tail.ts'
 import { ReadPositions } from './read-positions.ts'
 import type { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
+import type { TailChunk } from './tail-chunk.ts'
 
 export interface ReadOptions {
   readonly fetchOffset: number
@@ -27,7 +29,12 @@ export interface ReadOptions {
 const readBytesMax = 1024 * 1024
 const leastBatchSize = LOG_OVERHEAD + MIN_BATCH_LENGTH
 
-/** Whole batches. `release` exactly once, when the bytes are sent: they go back to the pool. */
+/** Who has the memory that the bytes lie in. */
+interface Holder {
+  release(): void
+}
+
+/** Whole batches. `release` exactly once, when the bytes are sent: their memory may be used again. */
 export class FetchedBatches {
   readonly bytes: Buffer
   /** Base offset of the first batch: may lie before the fetch offset; clients skip. */
@@ -36,38 +43,37 @@ export class FetchedBatches {
   readonly nextOffset: number
   /** Of the segment that was read: a fetch below another segment than the end's is answered at once. */
   readonly segmentBaseOffset: number
-  readonly #pool: BufferPool
-  #pooled: Buffer | null
+  #holder: Holder | null
 
   constructor(
     fields: { bytes: Buffer; firstOffset: number; nextOffset: number; segmentBaseOffset: number },
-    pool: BufferPool,
-    pooled: Buffer,
+    holder: Holder,
   ) {
     this.bytes = fields.bytes
     this.firstOffset = fields.firstOffset
     this.nextOffset = fields.nextOffset
     this.segmentBaseOffset = fields.segmentBaseOffset
-    this.#pool = pool
-    this.#pooled = pooled
+    this.#holder = holder
   }
 
   release(): void {
-    assert(this.#pooled !== null, 'fetched batches are released once')
-    this.#pool.give(this.#pooled)
-    this.#pooled = null
+    assert(this.#holder !== null, 'fetched batches are released once')
+    this.#holder.release()
+    this.#holder = null
   }
 }
 
-/** Reads batches from the segments of one log: one file read per answer where possible, nothing is decoded. */
+/** Reads batches of one log: slices of its tail, or one file read per answer where possible; nothing is decoded. */
 export class BatchReader {
   readonly positions = new ReadPositions()
   readonly #pool: BufferPool
   readonly #segments: Segments
+  readonly #tail: LogTail
 
-  constructor(pool: BufferPool, segments: Segments) {
+  constructor(pool: BufferPool, segments: Segments, tail: LogTail) {
     this.#pool = pool
     this.#segments = segments
+    this.#tail = tail
   }
 
   /**
@@ -82,9 +88,36 @@ export class BatchReader {
       if (segment.baseOffset >= endOffset) return null
       const known = this.positions.find(fetchOffset, segment)
       const position = known >= 0 ? known : segment.positionOf(fetchOffset)
-      if (position !== null && position < segment.writtenSize) return this.readAt(segment, position, options)
+      if (position !== null && position < segment.writtenSize) {
+        const chunk = this.#tail.find(segment, position)
+        if (chunk !== null) return this.slice(chunk, position, options)
+        return this.readAt(segment, position, options)
+      }
     }
     return null
+  }
+
+  /** No batch crosses the end of a chunk. */
+  private slice(chunk: TailChunk, position: number, options: ReadOptions): FetchedBatches | null {
+    const { buffer, segment } = chunk
+    const start = chunk.start + position - chunk.position
+    const firstSize = batchSizeAt(buffer, start)
+    if (firstSize > options.maxBytes && !options.minOneBatch) return null
+    const available = chunk.position + chunk.writtenSize - position
+    const length = Math.max(firstSize, Math.min(available, options.maxBytes))
+    const end = wholeBatches(buffer, start, length, options.endOffset)
+    if (end.length === 0) return null
+    this.positions.remember(end.nextOffset, segment, position + end.length)
+    chunk.hold()
+    return new FetchedBatches(
+      {
+        bytes: buffer.subarray(start, start + end.length),
+        firstOffset: baseOffsetAt(buffer, start),
+        nextOffset: end.nextOffset,
+        segmentBaseOffset: segment.baseOffset,
+      },
+      chunk,
+    )
   }
 
   private readAt(segment: Segment, position: number, options: ReadOptions): FetchedBatches | null {
@@ -107,7 +140,7 @@ export class BatchReader {
         length = firstSize
       }
     }
-    const end = wholeBatches(pooled, length, options.endOffset)
+    const end = wholeBatches(pooled, 0, length, options.endOffset)
     if (end.length === 0) {
       this.#pool.give(pooled)
       return null
@@ -120,23 +153,28 @@ export class BatchReader {
         nextOffset: end.nextOffset,
         segmentBaseOffset: segment.baseOffset,
       },
-      this.#pool,
-      pooled,
+      { release: () => this.#pool.give(pooled) },
     )
   }
 }
 
-/** How many bytes at the front are whole batches that end below `endOffset`. */
-function wholeBatches(bytes: Buffer, length: number, endOffset: number): { length: number; nextOffset: number } {
-  let position = 0
+/** How many of the `length` bytes from `start` are whole batches that end below `endOffset`. */
+function wholeBatches(
+  bytes: Buffer,
+  start: number,
+  length: number,
+  endOffset: number,
+): { length: number; nextOffset: number } {
+  const end = start + length
+  let position = start
   let nextOffset = 0
-  while (length - position >= leastBatchSize) {
+  while (end - position >= leastBatchSize) {
     const size = batchSizeAt(bytes, position)
-    if (size < leastBatchSize || position + size > length) break
+    if (size < leastBatchSize || position + size > end) break
     const lastOffset = magicAt(bytes, position) === 2 ? lastOffsetAt(bytes, position) : baseOffsetAt(bytes, position)
     if (lastOffset >= endOffset) break
     nextOffset = lastOffset + 1
     position += size
   }
-  return { length: position, nextOffset }
+  return { length: position - start, nextOffset }
 }

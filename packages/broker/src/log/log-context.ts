@@ -3,6 +3,7 @@ import type { Logger } from '@millrace/runtime/logger'
 import type { World } from '@millrace/runtime/ports'
 import type { CommitQueue } from './commit-queue.ts'
 import type { OpenFiles } from './open-files.ts'
+import type { TailCache } from './tail-cache.ts'
 import type { Trash } from './trash.ts'
 
 /** What all logs of a broker share. */
@@ -11,6 +12,7 @@ export interface LogContext {
   readonly logger: Logger
   readonly bufferPool: BufferPool
   readonly openFiles: OpenFiles
+  readonly tailCache: TailCache
   readonly commits: CommitQueue
   readonly trash: Trash
   /** Asked each time: it is dynamic. */

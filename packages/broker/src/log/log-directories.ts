@@ -12,6 +12,7 @@ import { LogDirectory } from './log-directory.ts'
 import type { CheckpointedOffsets, FoundFolder } from './log-directory.ts'
 import { DirectoryOffline } from './log-errors.ts'
 import { OpenFiles } from './open-files.ts'
+import { TailCache } from './tail-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { isStorageFailure } from './storage-failure.ts'
 import { Trash } from './trash.ts'
@@ -41,6 +42,8 @@ export interface LogDirectoriesOptions {
   readonly producerIdExpirationCheckIntervalMs: number
   /** Files of partitions open at the same time. */
   readonly openFilesMax?: number
+  /** Memory for the ends of logs, of all of them together. */
+  readonly tailBytesMax?: number
 }
 
 /** What the directories tell the broker. */
@@ -59,6 +62,8 @@ export interface DirectoryDescription {
 }
 
 const defaultInitialTaskDelayMs = 30_000
+/** Enough for what consumers that keep up ask for next; more only makes requests rotate through memory that no cache holds. */
+const defaultTailBytesMax = 16 * 1024 * 1024
 /** flush.ms may be set for one topic only; a look at every log this often costs nothing. */
 const flushCheckAtMostMs = 1000
 
@@ -82,6 +87,7 @@ export class LogDirectories {
       logger,
       bufferPool,
       openFiles: new OpenFiles(world.files, options.openFilesMax),
+      tailCache: new TailCache(options.tailBytesMax ?? defaultTailBytesMax),
       commits: new CommitQueue(world.timers),
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,

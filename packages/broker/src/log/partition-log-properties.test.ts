@@ -96,7 +96,9 @@ async function fill(
   seed: number,
   changes: Partial<TopicSettings> = {},
 ): Promise<{ logs: MemoryLogs; log: PartitionLog; model: Model }> {
-  const logs = await MemoryLogs.open({ settings: { ...settings, ...changes }, seed })
+  // Read from files, from memory, and from both.
+  const tailBytesMax = [0, 1_000_000, 16 * 1024][seed % 3]!
+  const logs = await MemoryLogs.open({ settings: { ...settings, ...changes }, seed, tailBytesMax })
   const log = logs.log()
   const model = new Model(seed)
   log.attach({ endOffsetAdvanced: end => (model.announcedEnd = end), failed: () => {} })

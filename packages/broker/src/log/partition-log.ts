@@ -36,6 +36,7 @@ import { isStorageFailure } from './storage-failure.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { noteProducer, rebuildProducerState } from './producer-recovery.ts'
 import { replaceUnsynced } from './replace-file.ts'
+import { LogTail } from './log-tail.ts'
 import { SegmentWriter } from './segment-writer.ts'
 import type { Segments } from './segments.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './timestamp-lookup.ts'
@@ -97,9 +98,11 @@ export class PartitionLog implements Committable {
     this.#logStartOffset = loaded.logStartOffset
     this.#announcedOffset = loaded.logEndOffset
     this.#highWatermark = clamp(loaded.highWatermark, loaded.logStartOffset, loaded.logEndOffset)
-    this.#reader = new BatchReader(context.bufferPool, loaded.segments)
+    const tail = new LogTail(context.bufferPool, context.tailCache)
+    this.#reader = new BatchReader(context.bufferPool, loaded.segments, tail)
     this.#writer = new SegmentWriter(context, {
       ...loaded,
+      tail,
       endOffset: loaded.logEndOffset,
       onFailure: error => this.fail(error),
     })

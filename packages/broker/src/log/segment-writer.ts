@@ -4,7 +4,7 @@ import type { ProducerState } from '../core/log/producer-state.ts'
 import { mustRoll } from '../core/log/segment-rules.ts'
 import type { TopicSettings } from '../settings/topic-settings.ts'
 import type { LogContext } from './log-context.ts'
-import { PendingWrites } from './pending-writes.ts'
+import type { LogTail } from './log-tail.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
@@ -16,6 +16,7 @@ export interface SegmentWriterOptions {
   readonly folder: { readonly path: string }
   readonly settings: TopicSettings
   readonly segments: Segments
+  readonly tail: LogTail
   readonly producers: ProducerState
   readonly snapshots: ProducerSnapshots
   readonly endOffset: number
@@ -39,7 +40,7 @@ export class SegmentWriter {
   readonly #context: LogContext
   readonly #options: SegmentWriterOptions
   readonly #segments: Segments
-  readonly #writes: PendingWrites
+  readonly #tail: LogTail
   #lastFlushMs: number
   #hasNewFiles = false
   /** Small files that were replaced and not synced: their names. */
@@ -54,7 +55,7 @@ export class SegmentWriter {
     this.nextOffset = options.endOffset
     this.endOffset = options.endOffset
     this.recoveryPoint = options.recoveryPoint
-    this.#writes = new PendingWrites(context.bufferPool)
+    this.#tail = options.tail
     this.#lastFlushMs = this.nowMs()
   }
 
@@ -82,7 +83,7 @@ export class SegmentWriter {
   append(bytes: Buffer, appended: AppendedBytes, aborted: readonly TransactionIndexEntry[]): void {
     const segment = this.#segments.active
     segment.onAppended(appended, this.settings.indexIntervalBytes)
-    this.#writes.add(segment, bytes)
+    this.#tail.add(segment, bytes)
     for (const transaction of aborted) segment.transactions.append(transaction)
     this.nextOffset = appended.lastOffset + 1
   }
@@ -90,7 +91,7 @@ export class SegmentWriter {
   /** Writes what is gathered, and flushes it where flush.messages asks for that. */
   write(): void {
     const { active } = this.#segments
-    this.#writes.write(active)
+    this.#tail.write(active)
     active.transactions.save()
     if (this.nextOffset - this.recoveryPoint >= this.settings.flushMessages) this.flush()
     this.endOffset = this.nextOffset
@@ -98,14 +99,14 @@ export class SegmentWriter {
 
   /** Bytes written since the last call. */
   takeWritten(): number {
-    return this.#writes.takeWritten()
+    return this.#tail.takeWritten()
   }
 
   /** Closes the active segment and starts one at `baseOffset`; a snapshot keeps the producer state of that moment. */
   roll(baseOffset: number, nowMs: number): void {
     const { producers, snapshots } = this.#options
     const old = this.#segments.active
-    this.#writes.write(old)
+    this.#tail.write(old)
     old.transactions.save()
     old.deactivate()
     if (this.settings.preallocate) old.trimLog()
@@ -128,12 +129,14 @@ export class SegmentWriter {
   /** Cuts the log to end at `offset`, at or above its first segment's base. Nothing may be gathered. */
   truncateTo(offset: number, nowMs: number): void {
     for (const segment of this.#segments.removeAbove(offset)) segment.discard(0)
+    this.#tail.drop()
     this.#segments.active.truncateTo(offset, nowMs)
     this.endAt(offset)
   }
 
   /** Drops all segments; an empty one begins at `offset`. Nothing may be gathered. */
   startAt(offset: number, nowMs: number): void {
+    this.#tail.drop()
     for (const segment of this.#segments.removeAll()) segment.discard(0)
     this.addSegment(offset, nowMs)
     this.endAt(offset)
@@ -193,13 +196,13 @@ export class SegmentWriter {
   /** Forgets what is gathered and closes the files. */
   close(): void {
     this.#isClosed = true
-    this.#writes.drop()
+    this.#tail.drop()
     for (const segment of this.#segments.all) segment.close()
   }
 
   /** After a failed write: the file ends where the last whole write did. */
   cutFailedWrite(): void {
-    this.#writes.drop()
+    this.#tail.drop()
     this.#segments.active.trimLog()
   }
 

@@ -19,6 +19,8 @@ export interface MemoryLogsOptions {
   readonly settings?: Partial<TopicSettings>
   readonly seed?: number
   readonly openFilesMax?: number
+  /** Default 0: every read is one of the file. */
+  readonly tailBytesMax?: number
   readonly logger?: Logger
   readonly producerIdExpirationMs?: number
 }
@@ -51,6 +53,7 @@ export class MemoryLogs {
       producerIdExpirationMs: () => options.producerIdExpirationMs ?? 86_400_000,
       producerIdExpirationCheckIntervalMs: 600_000,
       ...(options.openFilesMax === undefined ? {} : { openFilesMax: options.openFilesMax }),
+      tailBytesMax: options.tailBytesMax ?? 0,
     })
   }
 
