@@ -1,3 +1,4 @@
+import { int64At } from '@millrace/protocol/records/big-endian'
 import { groupMetadataKey, groupMetadataValue } from '@millrace/protocol/internal/group-metadata-record'
 import { offsetCommitKey, offsetCommitValue } from '@millrace/protocol/internal/offset-commit-record'
 import { decodeVersioned, encodeVersioned, versionOf } from '@millrace/protocol/internal/versioned'
@@ -32,7 +33,7 @@ export const groupRecordFormat: RecordFormat<GroupEntry> = {
       const { group: groupId } = decodeVersioned(groupMetadataKey, key).value
       return { kind: 'group', groupId, value: value === null ? null : decodeGroup(value) }
     }
-    const { group: groupId, topic, partition } = decodeVersioned(offsetCommitKey, key).value
+    const { group: groupId, topic, partition } = plainOffsetKey(key) ?? decodeVersioned(offsetCommitKey, key).value
     return { kind: 'offset', groupId, topic, partition, value: value === null ? null : decodeOffset(value) }
   },
 }
@@ -49,7 +50,37 @@ function encodeOffset(value: OffsetRecord): Buffer {
   })
 }
 
+/**
+ * A load is a million of these, so their two layouts are read without a codec. Null for bytes that are not of that layout: the codec
+ * says what is wrong with them.
+ */
+function plainOffsetKey(key: Buffer): { group: string; topic: string; partition: number } | null {
+  if (key.length < 10) return null
+  const groupEnd = 4 + key.readInt16BE(2)
+  if (groupEnd < 4 || groupEnd + 6 > key.length) return null
+  const topicEnd = groupEnd + 2 + key.readInt16BE(groupEnd)
+  if (topicEnd < groupEnd + 2 || topicEnd + 4 !== key.length) return null
+  const group = key.toString('utf8', 4, groupEnd)
+  return { group, topic: key.toString('utf8', groupEnd + 2, topicEnd), partition: key.readInt32BE(topicEnd) }
+}
+
+/** v3: offset, leader epoch, text, time of the commit. */
+function plainOffsetValue(bytes: Buffer): OffsetRecord | null {
+  if (bytes.length < 24 || bytes.readInt16BE(0) !== 3) return null
+  const textLength = bytes.readInt16BE(14)
+  if (textLength < 0 || textLength + 24 !== bytes.length) return null
+  return {
+    offset: int64At(bytes, 2),
+    leaderEpoch: bytes.readInt32BE(10),
+    metadata: textLength === 0 ? '' : bytes.toString('utf8', 16, 16 + textLength),
+    commitTimestampMs: int64At(bytes, 16 + textLength),
+    expireTimestampMs: -1,
+  }
+}
+
 function decodeOffset(bytes: Buffer): OffsetRecord {
+  const plain = plainOffsetValue(bytes)
+  if (plain !== null) return plain
   const { value } = decodeVersioned(offsetCommitValue, bytes)
   const { offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp } = value
   return { offset, leaderEpoch, metadata, commitTimestampMs: commitTimestamp, expireTimestampMs: expireTimestamp }

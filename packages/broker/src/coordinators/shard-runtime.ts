@@ -34,8 +34,8 @@ export interface ShardRuntimeOptions<Entry> {
   readonly replay: (entry: Entry) => void
 }
 
-/** Larger reads would hold up everybody else: 256 KiB are about 3,000 offsets, some milliseconds. */
-const sliceBytesMax = 256 * 1024
+/** Larger reads would hold up everybody else: 128 KiB are about 1,500 offsets, some milliseconds. */
+const sliceBytesMax = 128 * 1024
 /** Batches are as large as the log takes them. */
 const readBytesMax = 64 * 1024 * 1024
 

@@ -1,0 +1,71 @@
+import { expect, test } from '@jest/globals'
+import { offsetCommitKey, offsetCommitValue } from '@millrace/protocol/internal/offset-commit-record'
+import { decodeVersioned, encodeVersioned } from '@millrace/protocol/internal/versioned'
+import { MalformedMessage } from '@millrace/protocol/malformed-message'
+import type { GroupEntry } from '../core/groups/entries.ts'
+import { groupRecordFormat } from './group-records.ts'
+
+const offset = {
+  offset: 2 ** 40 + 1,
+  leaderEpoch: 7,
+  metadata: 'é 日本',
+  commitTimestampMs: 1.7e12,
+  expireTimestampMs: -1,
+}
+const member = {
+  ...{ memberId: 'm', groupInstanceId: 'i', clientId: 'c', clientHost: '/127.0.0.1' },
+  ...{ rebalanceTimeoutMs: 60_000, sessionTimeoutMs: 45_000 },
+  ...{ subscription: Buffer.from('s'), assignment: Buffer.from('a') },
+}
+const group = { protocolType: 'consumer', generation: 3, protocol: 'range', leader: 'm', currentStateTimestampMs: 5 }
+
+test.each<[string, GroupEntry, number | null]>([
+  ['offset', { kind: 'offset', groupId: 'g', topic: 'tö', partition: 9, value: offset }, 3],
+  [
+    'with an end',
+    {
+      kind: 'offset',
+      groupId: '',
+      topic: 't',
+      partition: 0,
+      value: { ...offset, leaderEpoch: -1, expireTimestampMs: 8 },
+    },
+    1,
+  ],
+  ['no offset', { kind: 'offset', groupId: 'g', topic: 't', partition: 9, value: null }, null],
+  ['group', { kind: 'group', groupId: 'g', value: { ...group, members: [member] } }, 3],
+  ['empty group', { kind: 'group', groupId: 'g', value: { ...group, protocol: null, leader: null, members: [] } }, 3],
+  ['no group', { kind: 'group', groupId: 'g', value: null }, null],
+])('%s: comes back as it was written, in the version that Kafka 3.9 writes', (_, entry, version) => {
+  const { key, value } = groupRecordFormat.encode(entry)
+  expect(groupRecordFormat.decode(key, value)).toEqual(entry)
+  expect(value?.readInt16BE(0) ?? null).toBe(version)
+})
+
+test('offset: read without a codec it is what the codec reads', () => {
+  const entry: GroupEntry = { kind: 'offset', groupId: 'grüppe', topic: 't', partition: 3, value: offset }
+  const { key, value } = groupRecordFormat.encode(entry)
+  expect(decodeVersioned(offsetCommitKey, key).value).toEqual({ group: 'grüppe', topic: 't', partition: 3 })
+  const { expireTimestampMs: expireTimestamp, commitTimestampMs: commitTimestamp, ...rest } = offset
+  expect(decodeVersioned(offsetCommitValue, value!).value).toEqual({ ...rest, commitTimestamp, expireTimestamp })
+})
+
+test.each([0, 1, 2, 3, 4])('offset value v%d: is read', version => {
+  const { key } = groupRecordFormat.encode({ kind: 'offset', groupId: 'g', topic: 't', partition: 0, value: null })
+  const value = { offset: 5, leaderEpoch: -1, metadata: 'x', commitTimestamp: 6, expireTimestamp: -1 }
+  const entry = groupRecordFormat.decode(key, encodeVersioned(offsetCommitValue, version, value))
+  expect(entry?.value).toMatchObject({ offset: 5, metadata: 'x', commitTimestampMs: 6 })
+})
+
+test('damaged, or of another kind: refused, or left alone', () => {
+  const { key, value } = groupRecordFormat.encode({
+    kind: 'offset',
+    groupId: 'g',
+    topic: 't',
+    partition: 0,
+    value: offset,
+  })
+  expect(() => groupRecordFormat.decode(key.subarray(0, -1), value)).toThrow(MalformedMessage)
+  expect(() => groupRecordFormat.decode(key, value!.subarray(0, -1))).toThrow(MalformedMessage)
+  expect(groupRecordFormat.decode(Buffer.from([0, 3, 1]), value)).toBeNull()
+})
