@@ -77,7 +77,11 @@ async function until<T>(look: () => Promise<T | null>): Promise<T> {
 }
 
 test('coordinator killed: another broker knows the member, its generation and every committed offset (R=3)', async () => {
-  const cluster = await startCluster({ brokers: 3, replicasMax: 3, properties: { 'offsets.topic.num.partitions': '3' } })
+  const cluster = await startCluster({
+    brokers: 3,
+    replicasMax: 3,
+    properties: { 'offsets.topic.num.partitions': '3' },
+  })
   const client = new Client(cluster)
   try {
     const topic = { name: 't', numPartitions: 1, replicationFactor: 3, assignments: [], configs: [] }
