@@ -38,7 +38,7 @@ async function kill(cluster: MillraceCluster, id: number): Promise<void> {
 
 describeWith(['kafka'], 'kill -9 on a real ensemble, long before the end of the session', () => {
   test('of the controller, then of another broker: the survivors know, and it comes back', async () => {
-    await withCluster(3, {}, async (cluster, client) => {
+    await withCluster(3, { 'millrace.fast.failure.detection.enable': 'true' }, async (cluster, client) => {
       for (const victimIs of ['controller', 'other'] as const) {
         const { controllerId } = await client.metadata(null)
         const victim = victimIs === 'controller' ? controllerId : [1, 2, 3].find(id => id !== controllerId)!
