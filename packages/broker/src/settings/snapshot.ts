@@ -7,14 +7,24 @@ import {
 import type { SettingRow } from './setting.ts'
 import { defaultValue, parseValue, type ParsedValue } from './value.ts'
 
-const names = Object.keys(brokerSettingRows) as BrokerSettingName[]
-const defaults: ReadonlyMap<string, ParsedValue> = new Map(
-  names.map(name => [name, defaultValue(brokerSettingRows[name])]),
-)
+const noValue: ParsedValue = { value: undefined, text: null }
+
+/** Parsed when first asked for: a broker asks for some hundred of the four hundred. */
+const defaults = new Map<BrokerSettingName, ParsedValue>()
+
+function defaultOf(name: BrokerSettingName): ParsedValue {
+  let value = defaults.get(name)
+  if (value !== undefined) return value
+  const row = rowOf(name)
+  value = row === undefined ? noValue : defaultValue(row)
+  defaults.set(name, value)
+  return value
+}
 
 /** Settings that stand still: given values over defaults. */
 export class SettingsSnapshot implements BrokerSettings {
-  readonly #values: Map<string, ParsedValue>
+  /** Of what was given or found out. */
+  readonly #values = new Map<string, ParsedValue>()
   readonly #given: ReadonlyMap<string, string>
 
   /**
@@ -22,7 +32,6 @@ export class SettingsSnapshot implements BrokerSettings {
    * `resolved` are values that were found out since.
    */
   constructor(given: ReadonlyMap<string, string>, resolved: { readonly [Name in BrokerSettingName]?: number } = {}) {
-    this.#values = new Map(defaults)
     this.#given = given
     for (const [key, text] of given) {
       const row = listenerRow(key)?.row ?? rowOf(key)
@@ -32,11 +41,11 @@ export class SettingsSnapshot implements BrokerSettings {
   }
 
   get<Name extends BrokerSettingName>(name: Name): BrokerSettingValues[Name] {
-    return this.#values.get(name)?.value as BrokerSettingValues[Name]
+    return (this.#values.get(name) ?? defaultOf(name)).value as BrokerSettingValues[Name]
   }
 
   text(name: BrokerSettingName): string | null {
-    return this.#values.get(name)?.text ?? null
+    return (this.#values.get(name) ?? defaultOf(name)).text
   }
 
   onListener<Name extends BrokerSettingName>(listener: string, name: Name): BrokerSettingValues[Name] | undefined {
