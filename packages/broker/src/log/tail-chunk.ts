@@ -1,6 +1,5 @@
 import { assert } from '@millrace/runtime/invariant'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
-import type { Segment } from './segment.ts'
 
 /**
  * A run of whole batches at the end of a segment, in memory:
@@ -14,7 +13,8 @@ import type { Segment } from './segment.ts'
  * Bytes before `size` never change. The buffer goes back to its pool when the cache and every reader let go of it.
  */
 export class TailChunk {
-  readonly segment: Segment
+  /** Which segment the bytes belong to: compared, never used, so that a segment may know of its tail and not the other way round. */
+  readonly segment: object
   /** In the file, of the first byte. */
   readonly position: number
   readonly buffer: Buffer
@@ -29,7 +29,7 @@ export class TailChunk {
 
   constructor(
     pool: BufferPool,
-    fields: { segment: Segment; position: number; buffer: Buffer; start: number; writtenSize: number },
+    fields: { segment: object; position: number; buffer: Buffer; start: number; writtenSize: number },
   ) {
     this.#pool = pool
     this.segment = fields.segment
@@ -59,7 +59,7 @@ export class TailChunk {
   }
 
   /** Is the byte at this position of the file here, and written? */
-  holds(segment: Segment, position: number): boolean {
+  holds(segment: object, position: number): boolean {
     const offset = position - this.position
     return this.segment === segment && offset >= 0 && offset < this.writtenSize && !this.#isForgotten
   }
