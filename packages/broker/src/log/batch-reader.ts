@@ -98,7 +98,7 @@ export class BatchReader {
   }
 
   /** No batch crosses the end of a chunk. */
-  private slice(chunk: TailChunk, position: number, options: ReadOptions): FetchedBatches | null {
+  private slice(chunk: TailChunk<Segment>, position: number, options: ReadOptions): FetchedBatches | null {
     const { buffer, segment } = chunk
     const start = chunk.start + position - chunk.position
     const firstSize = batchSizeAt(buffer, start)

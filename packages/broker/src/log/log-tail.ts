@@ -18,9 +18,9 @@ export class LogTail {
   readonly #pool: BufferPool
   readonly #cache: TailCache
   /** In the order of their positions; some may be forgotten. */
-  #chunks: TailChunk[] = []
+  #chunks: TailChunk<Segment>[] = []
   /** The one that takes more: the last, or none. */
-  #open: TailChunk | null = null
+  #open: TailChunk<Segment> | null = null
   #nextChunkBytes = firstChunkBytes
   #writtenInTurn = 0
 
@@ -55,7 +55,7 @@ export class LogTail {
   }
 
   /** The chunk that holds the written byte at this position. */
-  find(segment: Segment, position: number): TailChunk | null {
+  find(segment: Segment, position: number): TailChunk<Segment> | null {
     const chunks = this.#chunks
     for (let i = chunks.length - 1; i >= 0; i--) {
       const chunk = chunks[i]!
@@ -102,7 +102,7 @@ export class LogTail {
     this.#add(new TailChunk(this.#pool, { segment, position, buffer, start, writtenSize: bytes.length }))
   }
 
-  #add(chunk: TailChunk): void {
+  #add(chunk: TailChunk<Segment>): void {
     if (this.#chunks[0]?.isForgotten === true) this.#chunks = this.#chunks.filter(each => !each.isForgotten)
     this.#chunks.push(chunk)
     this.#cache.add(chunk)

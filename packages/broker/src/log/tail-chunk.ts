@@ -12,9 +12,9 @@ import type { BufferPool } from '@millrace/runtime/buffer-pool'
  *
  * Bytes before `size` never change. The buffer goes back to its pool when the cache and every reader let go of it.
  */
-export class TailChunk {
+export class TailChunk<S extends object = object> {
   /** Which segment the bytes belong to: compared, never used, so that a segment may know of its tail and not the other way round. */
-  readonly segment: object
+  readonly segment: S
   /** In the file, of the first byte. */
   readonly position: number
   readonly buffer: Buffer
@@ -29,7 +29,7 @@ export class TailChunk {
 
   constructor(
     pool: BufferPool,
-    fields: { segment: object; position: number; buffer: Buffer; start: number; writtenSize: number },
+    fields: { segment: S; position: number; buffer: Buffer; start: number; writtenSize: number },
   ) {
     this.#pool = pool
     this.segment = fields.segment
