@@ -1,4 +1,4 @@
-// OffsetCommit: v0-9, served from v1
+// OffsetCommit: v1-9
 //
 // Behavior
 // - Offsets of topics that exist, with text that is short enough, are written in one batch and count when it is committed.
@@ -6,7 +6,7 @@
 // Version notes
 // - v1: generation, a timestamp of the client's. v2-4: a retention time (KIP-211 took it away). v6: leader epoch (KIP-320).
 // - v7: static members (KIP-345). v9: member epochs of a protocol that brokers with ZooKeeper do not speak (KIP-848).
-// Not done: v0, which kept offsets in ZooKeeper: the connection is closed.
+// Not done: v0, which kept offsets in ZooKeeper: not offered.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   offsetCommitRequest,
@@ -20,7 +20,7 @@ import { defineHandler } from './handler.ts'
 export default defineHandler(
   offsetCommitRequest,
   offsetCommitResponse,
-  [0, 9],
+  [1, 9],
   async (request, context, services: Pick<GroupServices, 'groups' | 'metadata' | 'settings'>) => {
     const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generationId, retentionTimeMs } = request
     const { metadata, settings, groups } = services
@@ -50,7 +50,7 @@ export default defineHandler(
       })),
     }
   },
-  { retainFrom: Infinity, servedFrom: 1 },
+  { retainFrom: Infinity },
 )
 
 function recordOf(

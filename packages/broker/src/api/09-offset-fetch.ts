@@ -1,11 +1,11 @@
-// OffsetFetch: v0-9, served from v1
+// OffsetFetch: v1-9
 //
 // Behavior
 // - What a group committed; offset -1 without an error where it committed nothing. Without topics: everything.
 // Version notes
 // - v2: an error for the whole group. v5: leader epoch (KIP-320). v7: requireStable (KIP-447): there are no transactional offsets, so
 //   every offset is stable. v8: several groups (KIP-709). v9: member epochs of a protocol that is not spoken here (KIP-848).
-// Not done: v0, which kept offsets in ZooKeeper: the connection is closed.
+// Not done: v0, which kept offsets in ZooKeeper: not offered.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   offsetFetchRequest,
@@ -24,7 +24,7 @@ type Topics = OffsetFetchResponseGroup['topics']
 export default defineHandler(
   offsetFetchRequest,
   offsetFetchResponse,
-  [0, 9],
+  [1, 9],
   (request, { apiVersion }, { groups }: Pick<GroupServices, 'groups'>) => {
     if (apiVersion >= 8) {
       const answers = request.groups.map(({ groupId, topics }) => ({ groupId, ...fetch(groups, groupId, topics, []) }))
@@ -33,7 +33,7 @@ export default defineHandler(
     const { topics, errorCode } = fetch(groups, request.groupId, request.topics, apiVersion < 2 ? request.topics : [])
     return { throttleTimeMs: 0, topics, errorCode, groups: [] }
   },
-  { retainFrom: Infinity, servedFrom: 1 },
+  { retainFrom: Infinity },
 )
 
 /** `namedInError`: partitions that carry the error of the group, where the version has no other place for it. */
