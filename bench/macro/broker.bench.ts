@@ -1,7 +1,8 @@
 /**
- * One Millrace broker and one Apache Kafka 3.9.1 broker, one after the other in one run: the broker pinned to core 0, a C load
- * generator to core 1, both on the same ZooKeeper. Kafka is warmed up for 30 s and its best of three is taken; of ours the
- * median. The broker is bundled afresh. Also: memory at rest, and the time from spawn to the first answer.
+ * One Millrace broker and one Apache Kafka 3.9.1 broker in one run, on the same ZooKeeper: the brokers pinned to core 0, a C load
+ * generator to core 1, one load at a time, the brokers in turn, so that what else happens to the machine happens to both.
+ * Kafka is warmed up for 30 s and its best of three is taken; of ours the median. Our broker is bundled afresh. Also: memory
+ * at rest, and the time from spawn to the first answer.
  *   npm run bench -- macro/broker [--quick] [--only millrace|kafka|start]
  * Leaves bench/results/broker.json; a run with --quick or --only leaves bench/results/broker-partial.json.
  */
@@ -14,10 +15,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 import { nodeFlags, root } from '../../scripts/pinned-node.js'
 import { startKafka } from '../../test/oracles/kafka.ts'
-import { freePorts, startProcess, untilListening, type RunningProcess } from '../../test/oracles/processes.ts'
+import { freePorts, startProcess, untilListening } from '../../test/oracles/processes.ts'
 import { setUpOracles } from '../../test/oracles/setup.ts'
 import { startZooKeeper } from '../../test/oracles/zookeeper-server.ts'
-import { LoadGenerator, preheatMemory, residentMegabytes, type LoadProgram, type LoadResult } from './load-generator.ts'
+import {
+  LoadGenerator,
+  preheatMemory,
+  residentMegabytes,
+  untilQuiet,
+  type LoadProgram,
+  type LoadResult,
+} from './load-generator.ts'
 
 const isQuick = process.argv.includes('--quick')
 const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined
@@ -32,7 +40,9 @@ interface Scenario {
   readonly name: string
   readonly program: LoadProgram
   readonly args: readonly string[]
-  /** About as much as it writes. */
+  /** Of the producer that runs first. */
+  readonly fill?: readonly string[]
+  /** About as much as is written. */
   readonly megabytes: number
   /** The figure to reach, in `unit`. */
   readonly target: number
@@ -81,10 +91,24 @@ const scenarios: readonly Scenario[] = [
     ratioTarget: 1.5,
   },
   {
-    name: 'fetch, 1 MiB, 4 connections',
+    name: 'fetch, 1 MiB, 4 connections, what was written last',
+    program: 'fetch',
+    args: ['4', String(seconds), topic, String(partitions), String(1 << 20)],
+    megabytes: 100,
+    // Three batches of 1 MB per partition.
+    fill: ['4', '3', '9000', '100', '0', topic, String(partitions)],
+    target: 2.2,
+    unit: 'GB/s',
+    figure: result => result.megabytesPerSecond / 1000,
+    rate: result => result.megabytesPerSecond,
+    ratioTarget: 2,
+  },
+  {
+    name: 'fetch, 1 MiB, 4 connections, older data (800 MB in the page cache)',
     program: 'fetch',
     args: ['4', String(seconds), topic, String(partitions), String(1 << 20)],
     megabytes: 1500,
+    fill: ['4', '200', '9000', '100', '0', topic, String(partitions)],
     target: 2.2,
     unit: 'GB/s',
     figure: result => result.megabytesPerSecond / 1000,
@@ -97,7 +121,12 @@ interface BrokerUnderTest {
   readonly port: number
   readonly pid: number
 }
+interface Stoppable {
+  stop(): Promise<void>
+}
 
+// kafkajs arms timers with negative delays, and Node says so each time.
+process.removeAllListeners('warning')
 const work = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 
@@ -113,10 +142,9 @@ async function measure(scenario: Scenario, generator: LoadGenerator, broker: Bro
       waitForLeaders: true,
       timeout: 30_000,
     })
+    if (scenario.fill !== undefined) await generator.run('produce', broker, scenario.fill)
+    await untilQuiet(isQuick ? 2 : 15)
     preheatMemory(work, scenario.megabytes)
-    if (scenario.program === 'fetch') {
-      await generator.run('produce', broker, ['4', '2', '9000', '100', '0.5', topic, String(partitions)])
-    }
     const result = await generator.run(scenario.program, broker, scenario.args)
     if (result.errors > 0) throw new Error(`${scenario.name}: ${result.errors} requests were refused`)
     return result
@@ -127,22 +155,7 @@ async function measure(scenario: Scenario, generator: LoadGenerator, broker: Bro
   }
 }
 
-/** As often as asked, and up to twice more for runs that the rest of the machine disturbed. */
-async function measureAll(
-  scenario: Scenario,
-  generator: LoadGenerator,
-  broker: BrokerUnderTest,
-): Promise<LoadResult[]> {
-  const quiet: LoadResult[] = []
-  const noisy: LoadResult[] = []
-  while (quiet.length < runs && quiet.length + noisy.length < runs + (isQuick ? 0 : 2)) {
-    const result = await measure(scenario, generator, broker)
-    ;(result.otherCpu > 0.25 ? noisy : quiet).push(result)
-  }
-  return quiet.length > 0 ? quiet : noisy
-}
-
-async function startMillrace(zookeeper: string): Promise<BrokerUnderTest & { process: RunningProcess }> {
+async function startMillrace(zookeeper: string): Promise<BrokerUnderTest & Stoppable> {
   const [port = 0] = await freePorts(1)
   const config = join(work, 'millrace.properties')
   const properties = {
@@ -159,7 +172,7 @@ async function startMillrace(zookeeper: string): Promise<BrokerUnderTest & { pro
     args: ['-c', '0', process.execPath, starter, config],
   })
   await untilListening(port, 20_000, running)
-  return { process: running, port, pid: running.pid }
+  return { port, pid: running.pid, stop: () => running.stop() }
 }
 
 /** Milliseconds from spawn to the first ApiVersions answer: bundled broker, empty folder, embedded coordination. */
@@ -205,9 +218,11 @@ const report: Record<string, unknown> = {
   secondsPerRun: seconds,
 }
 const table: string[] = []
-const kafkaBest = new Map<string, number>()
 
-async function benchKafka(zookeeper: string, generator: LoadGenerator): Promise<void> {
+type Name = 'millrace' | 'kafka'
+
+/** Starts Kafka and warms it up: its JVM compiles what is used. */
+async function startWarmKafka(zookeeper: string, generator: LoadGenerator): Promise<BrokerUnderTest & Stoppable> {
   console.log('Apache Kafka 3.9.1: starting')
   const kafka = await startKafka({
     zookeeper,
@@ -216,7 +231,7 @@ async function benchKafka(zookeeper: string, generator: LoadGenerator): Promise<
     taskset: '0',
     properties: { 'log.segment.delete.delay.ms': '1000', 'log.cleaner.enable': 'false' },
   })
-  const broker = { port: kafka.port, pid: kafka.process.pid }
+  const broker = { port: kafka.port, pid: kafka.process.pid, stop: () => kafka.stop() }
   await sleep(2000)
   report['kafkaIdleMegabytes'] = residentMegabytes(broker.pid)
   const warmSeconds = isQuick ? 8 : 30
@@ -224,52 +239,68 @@ async function benchKafka(zookeeper: string, generator: LoadGenerator): Promise<
   for (const until = Date.now() + warmSeconds * 1000; Date.now() < until;) {
     for (const scenario of scenarios) if (Date.now() < until) await measure(scenario, generator, broker)
   }
-  for (const scenario of scenarios) {
-    const results = await measureAll(scenario, generator, broker)
-    const best = Math.max(...results.map(scenario.rate))
-    kafkaBest.set(scenario.name, best)
-    report[`kafka: ${scenario.name}`] = results
-    const figure = Math.max(...results.map(scenario.figure))
-    console.log(`kafka     ${scenario.name}: ${figure.toFixed(2)} ${scenario.unit}  ${others(results)}`)
-  }
-  report['kafkaLoadedMegabytes'] = residentMegabytes(broker.pid)
-  await kafka.stop()
+  return broker
 }
 
-async function benchMillrace(zookeeper: string, generator: LoadGenerator): Promise<void> {
+/** Starts our broker, weighs it and warms it up. */
+async function startWarmMillrace(zookeeper: string, generator: LoadGenerator): Promise<BrokerUnderTest & Stoppable> {
   console.log('Millrace: starting')
   // Twice: the first start of a fresh bundle writes V8's compile cache, as the first start after an installation does.
-  await startMillrace(zookeeper).then(first => first.process.stop())
+  await startMillrace(zookeeper).then(first => first.stop())
   const millrace = await startMillrace(zookeeper)
   await sleep(5000)
-  const idle = residentMegabytes(millrace.pid)
-  report['idleMegabytes'] = idle
-  for (const scenario of scenarios) await measure(scenario, generator, millrace) // V8 compiles what is used
+  report['idleMegabytes'] = residentMegabytes(millrace.pid)
+  for (const scenario of scenarios) await measure(scenario, generator, millrace)
+  return millrace
+}
+
+async function benchLoads(zookeeper: string, generator: LoadGenerator): Promise<void> {
+  const brokers = new Map<Name, BrokerUnderTest & Stoppable>()
+  if (only !== 'millrace') brokers.set('kafka', await startWarmKafka(`${zookeeper}/kafka`, generator))
+  if (only !== 'kafka') brokers.set('millrace', await startWarmMillrace(`${zookeeper}/millrace`, generator))
   table.push(
-    '| | Millrace (median of 3) | to reach | | plain rate: Millrace / Kafka (best of 3) | ratio | to reach | |',
+    `| | Millrace (median of ${runs}) | to reach | | plain rate: Millrace / Kafka (best of ${runs}) | ratio | to reach | |`,
     '|---|---|---|---|---|---|---|---|',
   )
   for (const scenario of scenarios) {
-    const results = await measureAll(scenario, generator, millrace)
-    report[`millrace: ${scenario.name}`] = results
-    const figure = median(results.map(scenario.figure))
-    const rate = median(results.map(scenario.rate))
-    const best = kafkaBest.get(scenario.name)
-    const { name, unit, target, ratioTarget } = scenario
-    const rates = `${rate.toFixed(0)} / ${best?.toFixed(0) ?? '-'} ${rateUnit(scenario)}`
-    const cells = [name, `${figure.toFixed(2)} ${unit}`, `>= ${target}`, mark(figure >= target), rates]
-    if (best === undefined) cells.push('-', '', '')
-    else cells.push((rate / best).toFixed(2), `>= ${ratioTarget}`, mark(rate / best >= ratioTarget))
-    table.push(`| ${cells.join(' | ')} |`)
-    console.log(`millrace  ${name}: ${figure.toFixed(2)} ${unit}, ${cells[5]} x Kafka  ${others(results)}`)
+    const results: Record<Name, LoadResult[]> = { millrace: [], kafka: [] }
+    for (let run = 0; run < runs; run++) {
+      for (const [name, broker] of brokers) results[name].push(await measure(scenario, generator, broker))
+    }
+    for (const name of brokers.keys()) report[`${name}: ${scenario.name}`] = results[name]
+    tell(scenario, results)
   }
-  const loaded = residentMegabytes(millrace.pid)
-  report['loadedMegabytes'] = loaded
-  await millrace.process.stop()
-  const kafkaIdle = report['kafkaIdleMegabytes'] as { all: number } | undefined
+  report['loadedMegabytes'] = residentMegabytes(brokers.get('millrace')?.pid ?? process.pid)
+  for (const broker of brokers.values()) await broker.stop()
+}
+
+function tell(scenario: Scenario, results: Record<Name, readonly LoadResult[]>): void {
+  const { name, unit, target, ratioTarget } = scenario
+  const isKafkaThere = results.kafka.length > 0
+  const best = Math.max(...results.kafka.map(scenario.rate))
+  if (isKafkaThere) {
+    const figure = Math.max(...results.kafka.map(scenario.figure))
+    console.log(`kafka     ${name}: ${figure.toFixed(2)} ${unit}  ${others(results.kafka)}`)
+  }
+  if (results.millrace.length === 0) return
+  const figure = median(results.millrace.map(scenario.figure))
+  const rate = median(results.millrace.map(scenario.rate))
+  const rates = `${rate.toFixed(0)} / ${isKafkaThere ? best.toFixed(0) : '-'} ${rateUnit(scenario)}`
+  const cells = [name, `${figure.toFixed(2)} ${unit}`, `>= ${target}`, mark(figure >= target), rates]
+  if (isKafkaThere) cells.push((rate / best).toFixed(2), `>= ${ratioTarget}`, mark(rate / best >= ratioTarget))
+  else cells.push('-', '', '')
+  table.push(`| ${cells.join(' | ')} |`)
+  console.log(`millrace  ${name}: ${figure.toFixed(2)} ${unit}, ${cells[5]} x Kafka  ${others(results.millrace)}`)
+}
+
+function tellMemory(): void {
+  const idle = report['idleMegabytes'] as { all: number; anonymous: number } | undefined
+  const loaded = report['loadedMegabytes'] as { all: number }
+  const kafka = report['kafkaIdleMegabytes'] as { all: number } | undefined
+  if (idle === undefined) return
   const text = `${idle.all.toFixed(0)} MB, ${idle.anonymous.toFixed(0)} of them anonymous`
-  const rates = `after all loads ${loaded.all.toFixed(0)} MB; Kafka idle ${kafkaIdle?.all.toFixed(0) ?? '-'} MB`
-  table.push(`| resident memory at rest | ${text} | <= 65 | ${mark(idle.all <= 65)} | ${rates} | | | |`)
+  const more = `after all loads ${loaded.all.toFixed(0)} MB; Kafka idle ${kafka?.all.toFixed(0) ?? '-'} MB`
+  table.push(`| resident memory at rest | ${text} | <= 65 | ${mark(idle.all <= 65)} | ${more} | | | |`)
 }
 
 async function benchStart(): Promise<void> {
@@ -300,8 +331,8 @@ if (only !== 'start') {
   setUpOracles()
   const generator = new LoadGenerator(work)
   const zookeeper = await startZooKeeper()
-  if (only !== 'millrace') await benchKafka(`${zookeeper.connectString}/kafka`, generator)
-  if (only !== 'kafka') await benchMillrace(`${zookeeper.connectString}/millrace`, generator)
+  await benchLoads(zookeeper.connectString, generator)
+  tellMemory()
   await zookeeper.stop()
 }
 if (only === undefined || only === 'start') await benchStart()

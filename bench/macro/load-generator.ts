@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { runProcess } from '../../test/oracles/processes.ts'
 import { root } from '../../scripts/pinned-node.js'
 
@@ -57,6 +58,15 @@ export class LoadGenerator {
     const accounted =
       processCpuSeconds(broker.pid) - brokerFrom + printed.clientCpu * elapsed + (own.user + own.system) / 1e6
     return { ...printed, otherCpu: Math.max(0, Number(((to.busy - from.busy - accounted) / elapsed).toFixed(2))) }
+  }
+}
+
+/** Resolves when the machine has been idle for half a second, or after `secondsMax`. */
+export async function untilQuiet(secondsMax: number): Promise<void> {
+  for (const until = Date.now() + secondsMax * 1000; Date.now() < until;) {
+    const from = machineCpuSeconds()
+    await sleep(500)
+    if ((machineCpuSeconds().busy - from.busy) / 0.5 < 0.1) return
   }
 }
 

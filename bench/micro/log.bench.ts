@@ -1,5 +1,6 @@
 // What the partition log costs above the file itself: appends as they come from sockets, fetches as they go out. Both sides in one run, on the
-// page cache; compare the ratios, not the megabytes, between machines. Arguments: a folder on the disk to measure (default: the temporary one).
+// page cache; compare the ratios, not the megabytes, between machines.
+// npm run bench -- micro/log [--folder DIR]: a folder on the disk to measure (default: the temporary one).
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,9 @@ import { topicSettings } from '@millrace/testing/world/topic-settings'
 const never = 1e9
 /** Appended per measurement, and read back. */
 const totalBytes = 512 * 1024 * 1024
-const folder = fs.mkdtempSync(join(process.argv[2] ?? tmpdir(), 'millrace-log-bench-'))
+const option = process.argv.indexOf('--folder')
+const parent = option < 0 ? tmpdir() : process.argv[option + 1]!
+const folder = fs.mkdtempSync(join(parent, 'millrace-log-bench-'))
 const bufferPool = new BufferPool()
 const world = nodeWorld({ bufferPool })
 const logs = new LogDirectories({

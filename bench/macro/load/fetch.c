@@ -1,4 +1,5 @@
 // Closed-loop Fetch load (v4), one request in flight per connection, each looping over its partition from the start.
+// Counts the bytes of whole batches: a cut batch at the end of an answer is of no use to a consumer.
 //   fetch PORT CONNECTIONS SECONDS TOPIC PARTITIONS MAX_BYTES BROKER_PID
 // Prints one JSON object.
 #include "wire.h"
@@ -46,13 +47,14 @@ int main(int count, char **argument) {
       Connection *c = events[i].data.ptr;
       ssize_t k = read(c->fd, c->answer + c->size, c->capacity - c->size);
       if (k <= 0) { fprintf(stderr, "the broker closed the connection\n"); return 1; }
-      c->size += (size_t)k; bytes += (double)k;
+      c->size += (size_t)k;
       if (c->size < 4) continue;
       size_t size = get32(c->answer) + 4;
       if (size > c->capacity) { fprintf(stderr, "answer of %zu bytes\n", size); return 1; }
       if (c->size < size) continue;
       uint8_t *b = c->answer + 4 + 4 + 4 + 4 + 2 + topicLength + 4 + 4; // size, correlation, throttle, topics, name, partitions, index
       if (b[0] | b[1]) errors++;
+      int64_t highWatermark = get64(b + 2);
       b += 2 + 8 + 8;
       uint32_t aborted = get32(b); b += 4;
       if (aborted != 0 && aborted != 0xffffffffu) b += 16 * aborted;
@@ -62,9 +64,9 @@ int main(int count, char **argument) {
         size_t batch = get32(b + 8) + 12;
         if ((size_t)(end - b) < batch) break;
         int64_t next = get64(b) + (int32_t)get32(b + 23) + 1;
-        messages += (double)(next - c->offset); c->offset = next; b += batch;
+        messages += (double)(next - c->offset); bytes += (double)batch; c->offset = next; b += batch;
       }
-      if (recordBytes <= 0) c->offset = 0;
+      if (recordBytes <= 0 || c->offset >= highWatermark) c->offset = 0;
       answers++; c->size = 0;
       request(c);
     }

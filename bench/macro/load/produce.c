@@ -1,5 +1,6 @@
 // Closed-loop Produce load with prebuilt batches (v7, acks as given), every connection keeping `depth` requests in flight.
 //   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS]
+// SECONDS 0: every connection sends DEPTH requests, and that was all.
 // Prints one JSON object. A batch with an error code in its answer counts as an error.
 #include "wire.h"
 #include <errno.h>
@@ -7,8 +8,8 @@
 #include <sys/epoll.h>
 
 enum { histogramSize = 2000000 };
-typedef struct { int fd, inFlight, head, tail, sending, wantsWrite; double *sentAt; uint8_t answer[65536]; size_t answerSize; uint8_t *request; size_t requestSize, sent; } Connection;
-static int depth, poller, topicLength;
+typedef struct { int fd, inFlight, count, head, tail, sending, wantsWrite; double *sentAt; uint8_t answer[65536]; size_t answerSize; uint8_t *request; size_t requestSize, sent; } Connection;
+static int depth, poller, topicLength, once;
 
 static void watch(Connection *c, int write) {
   if (c->wantsWrite == write) return;
@@ -19,8 +20,8 @@ static void watch(Connection *c, int write) {
 static void pump(Connection *c) {
   for (;;) {
     if (!c->sending) {
-      if (c->inFlight >= depth) break;
-      c->sending = 1; c->sent = 0; c->inFlight++;
+      if (c->inFlight >= depth || (once && c->count >= depth)) break;
+      c->sending = 1; c->sent = 0; c->inFlight++; c->count++;
       c->sentAt[c->head] = seconds(); c->head = (c->head + 1) % (depth + 1);
     }
     while (c->sent < c->requestSize) {
@@ -64,6 +65,7 @@ int main(int count, char **argument) {
   double duration = atof(argument[6]);
   const char *topic = argument[7];
   int acks = count > 10 ? atoi(argument[10]) : 1;
+  once = duration == 0;
   depth = atoi(argument[3]); topicLength = (int)strlen(topic);
   unsigned *histogram = calloc(histogramSize, sizeof *histogram);
   Connection *all = calloc((size_t)connections, sizeof *all);
@@ -82,14 +84,14 @@ int main(int count, char **argument) {
   // answer: size, correlation, topics, name, partitions, index, error…
   size_t errorAt = 4 + 4 + 4 + 2 + (size_t)topicLength + 4 + 4;
   long done = 0, errors = 0, from = 0;
-  double start = seconds() + 0.5, cpuFrom = 0;
-  int warm = 0;
+  double start = seconds() + (once ? 0 : 0.5), cpuFrom = once ? cpuSecondsOf(broker) : 0;
+  int warm = once;
   struct epoll_event events[256];
   for (;;) {
     int n = epoll_wait(poller, events, 256, 100);
     double now = seconds();
     if (!warm && now > start) { warm = 1; start = now; from = done; errors = 0; cpuFrom = cpuSecondsOf(broker); memset(histogram, 0, histogramSize * sizeof *histogram); }
-    if (warm && now > start + duration) break;
+    if (once ? done == (long)connections * depth : warm && now > start + duration) break;
     for (int i = 0; i < n; i++) {
       Connection *c = events[i].data.ptr;
       if (events[i].events & EPOLLIN) {
