@@ -47,7 +47,7 @@ const options = await yargs(process.argv.slice(2))
 
 const folder = resolve(options.data)
 if (options.fresh) rmSync(folder, { recursive: true, force: true })
-const properties = Object.fromEntries(
+const overrides = Object.fromEntries(
   options.override.map(pair => {
     const equals = pair.indexOf('=')
     if (equals <= 0) stop(`--override ${pair}: expected key=value`)
@@ -55,13 +55,18 @@ const properties = Object.fromEntries(
   }),
 )
 
+/** What gives the promise of the README: a record that was acknowledged with acks=all survives the loss of any broker. */
+const safeTopics = {
+  'default.replication.factor': String(Math.min(3, options.brokers)),
+  'min.insync.replicas': options.brokers >= 3 ? '2' : '1',
+}
 let cluster: Cluster
 try {
   cluster = await startCluster({
     brokers: options.brokers,
     port: options.port,
     folder,
-    properties,
+    properties: { ...safeTopics, ...overrides },
     logger: plainLogger({}),
     ...(options.zookeeper === undefined ? {} : { zookeeper: options.zookeeper }),
   })

@@ -23,7 +23,6 @@ let client: ClusterClient
 
 beforeAll(async () => {
   cluster = await startCluster({
-    replicasMax: 4,
     brokers: 4,
     properties: { 'auto.leader.rebalance.enable': 'false', 'zookeeper.session.timeout.ms': '2000' },
   })

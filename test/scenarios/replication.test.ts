@@ -18,7 +18,6 @@ let client: ClusterClient
 
 beforeAll(async () => {
   cluster = await startCluster({
-    replicasMax: 3,
     properties: {
       'controlled.shutdown.enable': 'false',
       'zookeeper.session.timeout.ms': '2000',

@@ -57,8 +57,6 @@ export interface BrokerOptions {
   readonly onFatal: (error: Error) => void
   /** Ends the ZooKeeper session of a former process of this broker; undefined: its end is awaited. */
   readonly endSession?: ((session: StoredSession) => Promise<boolean>) | undefined
-  /** Replicas that a partition may have: 1 unless given, until replication is complete. */
-  readonly replicasMax?: number
 }
 
 /** How long requests that were accepted may take to be answered when the broker stops. */
@@ -108,7 +106,7 @@ export class Broker {
   }
 
   private async startParts(): Promise<void> {
-    const { parsed, bufferPool, hostName, replicasMax } = this.options
+    const { parsed, bufferPool, hostName } = this.options
     const { world, coordination, logger } = this
     const startedMs = world.clock.monotonicMs()
     const own = parsed.settings
@@ -281,7 +279,6 @@ export class Broker {
       settings,
       random: world.random,
       logger,
-      replicasMax,
     })
     const deadlines = new Deadlines(world)
     const groups = new GroupCoordinator({
@@ -305,7 +302,7 @@ export class Broker {
       controller,
       producerIds,
       topicCreation,
-      topicChanges: new TopicChanges({ coordination, metadata, random: world.random, replicasMax }),
+      topicChanges: new TopicChanges({ coordination, metadata, random: world.random }),
       leaderThrottle: replication.leaderThrottle,
       fetchSessions: new FetchSessions({
         slots: settings.get('max.incremental.fetch.session.cache.slots'),

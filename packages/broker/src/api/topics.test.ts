@@ -173,18 +173,6 @@ describe('CreateTopics', () => {
 
   test.each<[string, AskedTopic, number, string]>([
     [
-      'replication is not built',
-      { name: 't', numPartitions: 1, replicationFactor: 2 },
-      ErrorCode.INVALID_REPLICATION_FACTOR,
-      'not built',
-    ],
-    [
-      'nor by hand',
-      { name: 't', assignments: [{ partitionIndex: 0, brokerIds: [1, 2] }] },
-      ErrorCode.INVALID_REPLICATION_FACTOR,
-      'not built',
-    ],
-    [
       'more replicas than brokers',
       { name: 't', numPartitions: 1, replicationFactor: 3 },
       ErrorCode.INVALID_REPLICATION_FACTOR,
@@ -474,9 +462,14 @@ describe('auto-creation', () => {
     ])
   })
 
-  test('default replication factor above 1: INVALID_REPLICATION_FACTOR', async () => {
-    const services = servicesOf(follower, { 'default.replication.factor': '2' })
-    const code = (services.topicCreation as TopicCreation).autoCreate('new')
-    expect(await cluster.world.during(code)).toBe(ErrorCode.INVALID_REPLICATION_FACTOR)
+  test('default.replication.factor: as many replicas as it says; more than there are brokers: INVALID_REPLICATION_FACTOR', async () => {
+    const create = (factor: string): Promise<number> => {
+      const services = servicesOf(follower, { 'default.replication.factor': factor })
+      return cluster.world.during((services.topicCreation as TopicCreation).autoCreate('new'))
+    }
+    expect(await create('3')).toBe(ErrorCode.INVALID_REPLICATION_FACTOR)
+    expect(await create('2')).toBe(ErrorCode.LEADER_NOT_AVAILABLE)
+    await cluster.settle()
+    expect(follower.metadata.partition('new', 0)?.replicas).toHaveLength(2)
   })
 })

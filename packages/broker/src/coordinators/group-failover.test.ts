@@ -79,7 +79,6 @@ async function until<T>(look: () => Promise<T | null>): Promise<T> {
 test('coordinator killed: another broker knows the member, its generation and every committed offset (R=3)', async () => {
   const cluster = await startCluster({
     brokers: 3,
-    replicasMax: 3,
     properties: { 'offsets.topic.num.partitions': '3' },
   })
   const client = new Client(cluster)

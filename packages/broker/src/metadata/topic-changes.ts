@@ -5,7 +5,7 @@ import type { Acl, Coordination } from '@millrace/zookeeper/coordination'
 import { assignmentProblem } from '../core/controller/topic-rules.ts'
 import { read, update } from './coordination.ts'
 import type { MetadataCache } from './metadata-cache.ts'
-import { checkReplicationFactor, checkSize, placed, TopicRefused } from './topic-creation.ts'
+import { checkSize, placed, TopicRefused } from './topic-creation.ts'
 import { deleteTopicZnode, topicZnode, type TopicAssignment } from './znodes.ts'
 
 export interface MorePartitions {
@@ -21,8 +21,6 @@ export interface TopicChangesOptions {
   readonly metadata: Pick<MetadataCache, 'aliveBrokers'>
   readonly random: Random
   readonly acl?: readonly Acl[]
-  /** Replicas that a partition may have; 1 unless given. */
-  readonly replicasMax?: number
 }
 
 /** More partitions, and deletion: what is checked and written. The controller notices the znodes and does the rest. */
@@ -88,7 +86,6 @@ export class TopicChanges {
         : this.#given(assignments, { existing, additional: count - existing })
     const problem = assignmentProblem(added, { firstPartition: existing, replicationFactor: first.length })
     if (problem !== null) throw new TopicRefused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, problem)
-    checkReplicationFactor(added, this.#options.replicasMax)
     return added
   }
 

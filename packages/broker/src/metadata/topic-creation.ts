@@ -18,12 +18,6 @@ import type { MetadataCache } from './metadata-cache.ts'
 import { randomUuid } from './uuid.ts'
 import { configZnode, topicsZnode, topicZnode } from './znodes.ts'
 
-/**
- * Copying between replicas is being built (the replication issue removes this line and the check of it). Until then only who
- * sets `replicasMax` gets more.
- */
-const mostReplicas = 1
-
 /** The assignment of a topic is one znode, and ZooKeeper takes packets of at most 1 MiB. */
 const mostAssignmentBytes = 1_000_000
 
@@ -71,8 +65,6 @@ export interface TopicCreationOptions {
   readonly random: Random
   readonly logger: Logger
   readonly acl?: readonly Acl[]
-  /** Replicas that a partition may have; 1 unless given. */
-  readonly replicasMax?: number
 }
 
 /**
@@ -104,7 +96,6 @@ export class TopicCreation {
     await this.#checkName(name)
     const problem = assignmentProblem(assignment)
     if (problem !== null) throw new TopicRefused(ErrorCode.INVALID_REPLICA_ASSIGNMENT, sentence(problem))
-    checkReplicationFactor(assignment, this.#options.replicasMax)
     checkConfigs(configs)
     return { name, assignment, configs }
   }
@@ -158,14 +149,13 @@ export class TopicCreation {
   }
 
   #automatic(name: string): NewTopic {
-    const { settings, replicasMax = mostReplicas } = this.#options
-    // Clients cannot ask for fewer replicas of an internal topic, so it gets as many as `checkReplicationFactor` lets through.
+    const { settings } = this.#options
     const plain = { name, partitions: -1, replicationFactor: -1, assignment: new Map(), configs: new Map() }
     if (name === consumerOffsetsTopic) {
       return {
         ...plain,
         partitions: settings.get('offsets.topic.num.partitions'),
-        replicationFactor: Math.min(settings.get('offsets.topic.replication.factor'), replicasMax),
+        replicationFactor: settings.get('offsets.topic.replication.factor'),
         configs: new Map([
           ['compression.type', 'producer'],
           ['cleanup.policy', 'compact'],
@@ -177,7 +167,7 @@ export class TopicCreation {
       return {
         ...plain,
         partitions: settings.get('transaction.state.log.num.partitions'),
-        replicationFactor: Math.min(settings.get('transaction.state.log.replication.factor'), replicasMax),
+        replicationFactor: settings.get('transaction.state.log.replication.factor'),
         configs: new Map([
           ['compression.type', 'uncompressed'],
           ['cleanup.policy', 'compact'],
@@ -266,19 +256,6 @@ export function placed(
     if (!(error instanceof PlacementError)) throw error
     throw new TopicRefused(ErrorCode[error.code], error.message)
   }
-}
-
-/** Throws TopicRefused while copying between replicas is not built. */
-export function checkReplicationFactor(
-  assignment: ReadonlyMap<number, readonly number[]>,
-  replicasMax: number = mostReplicas,
-): void {
-  const largest = Math.max(...[...assignment.values()].map(replicas => replicas.length))
-  if (largest <= replicasMax) return
-  throw new TopicRefused(
-    ErrorCode.INVALID_REPLICATION_FACTOR,
-    `Replication factor: ${largest} is not possible yet: copying between replicas is not built in this version of Millrace. Use 1.`,
-  )
 }
 
 /** Throws TopicRefused when so many partitions with so many replicas do not fit into the topic's znode. */

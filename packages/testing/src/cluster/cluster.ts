@@ -24,8 +24,6 @@ export interface ClusterOptions {
   /** Settings of every broker, Kafka's names, over those that a small cluster needs. */
   readonly properties?: Readonly<Record<string, string>>
   readonly logger?: Logger
-  /** Largest replication factor that a topic may have. Default 1: replication is being built, and not offered yet. */
-  readonly replicasMax?: number
 }
 
 /** One broker of a cluster in this process. */
@@ -153,7 +151,6 @@ class RunningBroker implements ClusterBroker {
       })
     this.coordination = coordination
     const broker = new Broker({
-      replicasMax: options.replicasMax ?? 1,
       parsed,
       world,
       bufferPool,
