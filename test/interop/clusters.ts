@@ -116,14 +116,19 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
 }
 
 /** Every broker knows every broker and the controller: from then on a client may ask any of them anything. */
-async function untilReady(ports: readonly number[], processes: readonly RunningProcess[]): Promise<void> {
+export async function untilReady(
+  ports: readonly number[],
+  processes: readonly RunningProcess[],
+  hosts: readonly string[] = [],
+): Promise<void> {
   const { transport, clock, timers } = nodeWorld()
   await Promise.all(
     ports.map(async (port, i) => {
-      await untilListening(port, 30_000, processes[i] ?? processes[0])
+      const host = hosts[i] ?? '127.0.0.1'
+      await untilListening(port, 30_000, processes[i] ?? processes[0], host)
       const connection = await Connection.open(
         {
-          host: '127.0.0.1',
+          host,
           port,
           clientId: 'test',
           versions: 'negotiate',
@@ -150,16 +155,21 @@ async function untilReady(ports: readonly number[], processes: readonly RunningP
 /** One `millrace-broker` process, as an operator would start it. */
 export function startBrokerProcess(options: {
   brokerId: number
+  host?: string
   port: number
   zookeeper: string
   logDirs: string
   properties?: Record<string, string>
+  /** Appended to; default: kept in memory. */
+  outputFile?: string
+  /** What stands before the command: `['ip', 'netns', 'exec', 'b1']`. It must become the broker, for signals. */
+  within?: readonly string[]
 }): RunningProcess {
   mkdirSync(options.logDirs, { recursive: true })
   const config = `${options.logDirs}.properties`
   const properties: Record<string, string> = {
     'broker.id': String(options.brokerId),
-    listeners: `PLAINTEXT://127.0.0.1:${options.port}`,
+    listeners: `PLAINTEXT://${options.host ?? '127.0.0.1'}:${options.port}`,
     'zookeeper.connect': options.zookeeper,
     'log.dirs': options.logDirs,
     'zookeeper.session.timeout.ms': '6000',
@@ -171,11 +181,14 @@ export function startBrokerProcess(options: {
       .map(([key, value]) => `${key}=${value}\n`)
       .join(''),
   )
-  return startProcess({
-    name: `millrace-broker ${options.brokerId}`,
-    command: process.execPath,
-    args: [...nodeFlags, join(root, 'packages', 'broker', 'bin', 'millrace-broker.js'), config],
-  })
+  const [command, ...args] = [
+    ...(options.within ?? []),
+    process.execPath,
+    ...nodeFlags,
+    join(root, 'packages', 'broker', 'bin', 'millrace-broker.js'),
+    config,
+  ]
+  return startProcess({ name: `millrace-broker ${options.brokerId}`, command, args, outputFile: options.outputFile })
 }
 
 /** The first of `count` consecutive free ports. */

@@ -1,38 +1,56 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { createServer, connect } from 'node:net'
+import { closeSync, openSync, readSync, fstatSync } from 'node:fs'
+import { createServer, connect, type Server } from 'node:net'
 
-/** `count` loopback ports that were free a moment ago, all different. */
+/**
+ * Below the ports that systems give to outgoing connections (Linux: from 32768): a broker that is started again on its port would
+ * now and then find it taken by somebody's connection otherwise.
+ */
+const portRange = { first: 10_000, end: 32_000 }
+const portsGiven = new Set<number>()
+
+/** `count` loopback ports that were free a moment ago, all different, and none given by this process before. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
-          const server = createServer()
-            .once('error', reject)
-            .listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
+  const servers: Server[] = []
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = portRange.first + Math.floor(Math.random() * (portRange.end - portRange.first))
+    if (portsGiven.has(port)) continue
+    const server = await listening(port)
+    if (server === null) continue
+    portsGiven.add(port)
+    servers.push(server)
+    ports.push(port)
+  }
   await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
   return ports
 }
+const listening = (port: number): Promise<Server | null> =>
+  new Promise(resolve => {
+    const server = createServer()
+      .once('error', () => resolve(null))
+      .listen(port, '127.0.0.1', () => resolve(server))
+  })
 
 /** Resolves when something accepts connections there; rejects after `timeoutMs` or when `process` ended. */
-export async function untilListening(port: number, timeoutMs: number, process?: RunningProcess): Promise<void> {
+export async function untilListening(
+  port: number,
+  timeoutMs: number,
+  process?: RunningProcess,
+  host = '127.0.0.1',
+): Promise<void> {
   const end = Date.now() + timeoutMs
   for (;;) {
-    if (await accepts(port)) return
+    if (await accepts(port, host)) return
     if (process?.exited) throw new Error(`${process.name} ended before it listened on ${port}:\n${process.output()}`)
     if (Date.now() > end)
       throw new Error(`nothing listens on ${port} after ${timeoutMs} ms:\n${process?.output() ?? ''}`)
     await new Promise(resolve => setTimeout(resolve, 25))
   }
 }
-const accepts = (port: number): Promise<boolean> =>
+const accepts = (port: number, host: string): Promise<boolean> =>
   new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect(port, host, () => {
       socket.destroy()
       resolve(true)
     }).once('error', () => resolve(false))
@@ -72,9 +90,25 @@ export interface StartOptions {
   readonly cwd?: string
   readonly env?: Record<string, string>
   readonly stdin?: 'pipe' | 'ignore'
+  /** Where its output goes, appended to what is there; `output()` is the end of it. Default: the last 2,000 pieces are kept in memory. */
+  readonly outputFile?: string | undefined
 }
-export function startProcess({ name, command, args, cwd, env, stdin = 'ignore' }: StartOptions): RunningProcess {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: [stdin, 'pipe', 'pipe'] })
+export function startProcess({
+  name,
+  command,
+  args,
+  cwd,
+  env,
+  stdin = 'ignore',
+  outputFile,
+}: StartOptions): RunningProcess {
+  const file = outputFile === undefined ? null : openSync(outputFile, 'a')
+  const child = spawn(command, args, {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: [stdin, file ?? 'pipe', file ?? 'pipe'],
+  })
+  if (file !== null) closeSync(file)
   running.add(child)
   const chunks: string[] = []
   const keep = (chunk: Buffer): void => {
@@ -102,7 +136,7 @@ export function startProcess({ name, command, args, cwd, env, stdin = 'ignore' }
     get exited() {
       return outcome !== undefined
     },
-    output: () => chunks.join(''),
+    output: () => (outputFile === undefined ? '' : endOf(outputFile)) + chunks.join(''),
     kill: signal => {
       child.kill(signal)
     },
@@ -116,6 +150,16 @@ export function startProcess({ name, command, args, cwd, env, stdin = 'ignore' }
       clearTimeout(timer)
     },
   }
+}
+
+const endBytes = 64 * 1024
+function endOf(path: string): string {
+  const file = openSync(path, 'r')
+  const { size } = fstatSync(file)
+  const bytes = Buffer.alloc(Math.min(size, endBytes))
+  readSync(file, bytes, 0, bytes.length, size - bytes.length)
+  closeSync(file)
+  return bytes.toString()
 }
 
 /** Runs a program to its end and answers what it printed; rejects on a non-zero exit unless `allowFailure`. */

@@ -23,6 +23,15 @@ export interface ProduceOutcome {
   readonly baseOffset: number
 }
 
+/** Where a broker is now. */
+export interface BrokerAddress {
+  readonly id: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  readonly port: number
+  readonly isRunning: boolean
+}
+
 export interface ReadValue {
   readonly offset: number
   readonly value: string
@@ -38,7 +47,7 @@ const lookAgainMs = 5
  * what the test sees. `brokers` tells where the cluster is now; those that are down are skipped.
  */
 export class ClusterClient {
-  private readonly brokers: () => readonly { readonly id: number; readonly port: number; readonly isRunning: boolean }[]
+  private readonly brokers: () => readonly BrokerAddress[]
   private readonly world = nodeWorld()
   private readonly connections = new Map<number, Connection>()
 
@@ -203,7 +212,7 @@ export class ClusterClient {
     if (known !== undefined && !known.isClosed) return known
     const connection = await Connection.open(
       {
-        ...{ host: '127.0.0.1', port: broker.port, clientId: 'test', versions: 'negotiate' },
+        ...{ host: broker.host ?? '127.0.0.1', port: broker.port, clientId: 'test', versions: 'negotiate' },
         ...{ connectTimeoutMs: 5000, requestTimeoutMs },
       },
       this.world,
