@@ -137,4 +137,31 @@ describeWith(['kafka'], 'millrace-broker on a real ZooKeeper', () => {
       await zookeeper.stop()
     }
   })
+
+  test('no ZooKeeper answers: it waits for zookeeper.connection.timeout.ms and goes on when one does; else exit 1, says so', async () => {
+    const zookeeper = await startZooKeeper()
+    try {
+      const [port = 0] = await freePorts(1)
+      const file = (data: string, timeoutMs: number): string =>
+        configFile({
+          'broker.id': '1',
+          listeners: `PLAINTEXT://127.0.0.1:${port}`,
+          'log.dirs': join(work, data),
+          'zookeeper.connect': `${zookeeper.connectString}/late`,
+          'zookeeper.connection.timeout.ms': String(timeoutMs),
+        })
+      const [server] = zookeeper.servers
+      server!.kill('SIGKILL')
+      await server!.ended()
+      const waiting = start([file('waiting', 30_000)])
+      const { code, stdout } = await run([file('hopeless', 1500)])
+      expect({ code, stdout: stdout.toString() }).toEqual({ code: 1, stdout: expect.stringContaining('ZooKeeper') })
+      expect(stdout.toString()).toContain('"level":"error"')
+      await server!.restart()
+      await untilListening(port, 30_000, waiting)
+      await waiting.stop()
+    } finally {
+      await zookeeper.stop()
+    }
+  })
 })

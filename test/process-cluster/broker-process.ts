@@ -53,6 +53,21 @@ export class BrokerProcess {
     await untilListening(this.port, startTimeoutMs, this.process!, this.host)
   }
 
+  /**
+   * As under a supervisor: launched again while it ends with an error, which it does when ZooKeeper does not answer in time. Rejects
+   * when it does not listen after `withinMs`.
+   */
+  async startSupervised(withinMs: number): Promise<void> {
+    const endMs = Date.now() + withinMs
+    for (;;) {
+      try {
+        return await this.start()
+      } catch (error) {
+        if (this.isRunning || Date.now() > endMs || (await this.running.ended()) !== 1) throw error
+      }
+    }
+  }
+
   /** Launches it and does not wait. */
   launch(): void {
     if (this.isRunning) return

@@ -29,6 +29,8 @@ export async function main(argv: readonly string[]): Promise<void> {
     endSession: embedded === null ? session => endSessionOf(parsed, world, logger, session) : undefined,
   })
 
+  // The ports' timers keep no process alive. Between two attempts to reach ZooKeeper there is nothing else, and Node would end.
+  setInterval(() => {}, 60_000)
   let stopping: Promise<void> | null = null
   const stop = (signal: string): void => {
     if (stopping !== null) return

@@ -1,14 +1,15 @@
-import { Connection } from '@millrace/client/connection/connection'
 import { errorName, ErrorCode } from '@millrace/protocol/errors'
 import { produceRequest, produceResponse } from '@millrace/protocol/messages/00-produce'
 import { fetchRequest, fetchResponse } from '@millrace/protocol/messages/01-fetch'
-import { metadataRequest, metadataResponse, type MetadataResponse } from '@millrace/protocol/messages/03-metadata'
+import type { MetadataResponse } from '@millrace/protocol/messages/03-metadata'
 import { createTopicsRequest, createTopicsResponse } from '@millrace/protocol/messages/19-create-topics'
 import { readRecords } from '@millrace/protocol/records/record'
 import { baseOffsetAt, batchSizeAt } from '@millrace/protocol/records/record-batch'
+import { deleteTopicsRequest, deleteTopicsResponse } from '@millrace/protocol/messages/20-delete-topics'
 import { emptyOf, type Message } from '@millrace/protocol/schema'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import { batchOf, produceOf } from '../data-path/requests.ts'
+import { BrokerLinks, type BrokerAddress } from './broker-links.ts'
 
 /** One partition as some broker knows it. */
 export interface KnownPartition {
@@ -21,15 +22,6 @@ export interface KnownPartition {
 export interface ProduceOutcome {
   readonly errorCode: ErrorCode
   readonly baseOffset: number
-}
-
-/** Where a broker is now. */
-export interface BrokerAddress {
-  readonly id: number
-  /** Default 127.0.0.1. */
-  readonly host?: string
-  readonly port: number
-  readonly isRunning: boolean
 }
 
 export interface ReadValue {
@@ -49,14 +41,17 @@ const lookAgainMs = 5
 export class ClusterClient {
   private readonly brokers: () => readonly BrokerAddress[]
   private readonly world = nodeWorld()
-  private readonly connections = new Map<number, Connection>()
+  private readonly links: BrokerLinks
 
   constructor(brokers: ClusterClient['brokers']) {
     this.brokers = brokers
+    this.links = new BrokerLinks({
+      ...{ brokers, world: this.world, clientId: 'test', connectTimeoutMs: 5000, requestTimeoutMs },
+    })
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.connections.values()].map(connection => connection.close()))
+    await this.links.close()
   }
 
   async createTopic(
@@ -88,14 +83,19 @@ export class ClusterClient {
     if (topic?.errorCode !== 0) throw new Error(`${name}: ${errorName(topic?.errorCode ?? -1)} ${topic?.errorMessage}`)
   }
 
+  /** Asks the controller once; resolves when it answered. */
+  async deleteTopic(name: string): Promise<void> {
+    const { controllerId } = await this.metadata(null)
+    const response = await this.ask(controllerId, deleteTopicsRequest, deleteTopicsResponse, {
+      ...{ topics: [{ name, topicId: zeroTopicId }], topicNames: [name], timeoutMs: requestTimeoutMs },
+    })
+    const errorCode = response.responses[0]?.errorCode ?? -1
+    if (errorCode !== 0) throw new Error(`${name}: ${errorName(errorCode)}`)
+  }
+
   /** As the first broker that runs knows it; null: of all topics. */
   async metadata(topic: string | null, brokerId?: number): Promise<MetadataResponse> {
-    const asked = brokerId ?? this.brokers().find(({ isRunning }) => isRunning)?.id ?? -1
-    return this.ask(asked, metadataRequest, metadataResponse, {
-      ...emptyOf(metadataRequest),
-      topics: topic === null ? null : [{ ...topicById, name: topic }],
-      allowAutoTopicCreation: false,
-    })
+    return this.links.metadata(topic, brokerId ?? this.brokers().find(({ isRunning }) => isRunning)?.id ?? -1)
   }
 
   /** As `brokerId` knows it, or the first broker that runs. */
@@ -201,29 +201,11 @@ export class ClusterClient {
 
   /** One request to this broker. Rejects when it is down or does not answer. */
   async ask<Q, R>(brokerId: number, request: Message<Q>, response: Message<R>, value: Q, version?: number): Promise<R> {
-    const connection = await this.connectionTo(brokerId)
-    return connection.request(request, response, value, version === undefined ? {} : { version })
-  }
-
-  private async connectionTo(brokerId: number): Promise<Connection> {
-    const broker = this.brokers().find(({ id }) => id === brokerId)
-    if (broker?.isRunning !== true) throw new Error(`broker ${brokerId} does not run`)
-    const known = this.connections.get(brokerId)
-    if (known !== undefined && !known.isClosed) return known
-    const connection = await Connection.open(
-      {
-        ...{ host: broker.host ?? '127.0.0.1', port: broker.port, clientId: 'test', versions: 'negotiate' },
-        ...{ connectTimeoutMs: 5000, requestTimeoutMs },
-      },
-      this.world,
-    )
-    this.connections.set(brokerId, connection)
-    return connection
+    return this.links.ask(brokerId, request, response, value, version === undefined ? {} : { version })
   }
 }
 
 const zeroTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'
-const topicById = { topicId: zeroTopicId }
 const askedPartition = {
   currentLeaderEpoch: -1,
   lastFetchedEpoch: -1,

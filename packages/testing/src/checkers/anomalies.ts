@@ -1,0 +1,76 @@
+/** What can be wrong with a history. `violation`: the cluster broke a promise. `note`: allowed under these settings, counted apart. */
+export const anomalies = {
+  lost: row('violation', 'acknowledged with acks=all, but later offsets were read and this value never'),
+  unseen: row('violation', 'acknowledged with acks=all, and not among what every replica shows at the end'),
+  duplicate: row('violation', 'at more offsets than attempts that may have written it'),
+  'inconsistent-offset': row('violation', 'one offset, two values'),
+  'aborted-read': row('violation', 'read, though its only attempts failed for certain'),
+  phantom: row('violation', 'read, and sent by nobody'),
+  torn: row('violation', 'read, but not as it was sent'),
+  'torn-transaction': row('violation', 'some of a transaction is there at the end, some is not'),
+  'poll-skip': row('violation', 'a reader was not shown a record between two others'),
+  'poll-backwards': row('violation', 'a reader was shown a record again, or an earlier one'),
+  'beyond-the-log': row(
+    'violation',
+    'the leader has no such offset, though the reader was shown what stands before it',
+  ),
+  'send-reordered': row('violation', 'an ordered producer sent it later, and it stands earlier'),
+  'realtime-order': row('violation', 'sent after another was acknowledged, and it stands before it'),
+  'epoch-backwards': row('violation', 'the leader epoch of a later offset is lower'),
+  'stale-read': row(
+    'violation',
+    'a leader did not show what had been acknowledged in its own epoch before it was asked',
+  ),
+  'answer-from-the-past': row('violation', 'a leader answered long after records of a newer epoch were acknowledged'),
+  'stale-ack': row('violation', 'acks=1 was given and lost, long after records of a newer epoch were acknowledged'),
+  'replicas-differ': row('violation', 'after all is quiet, the bytes of two replicas are not the same'),
+  'lost-acks-1': row('note', 'acknowledged with acks=1 and lost with the leader, as it may be'),
+  'retried-duplicate': row('note', 'there twice because a producer without idempotence sent it twice'),
+} satisfies Record<string, AnomalyRow>
+
+export type Anomaly = keyof typeof anomalies
+
+interface AnomalyRow {
+  readonly kind: 'violation' | 'note'
+  readonly doc: string
+}
+function row(kind: AnomalyRow['kind'], doc: string): AnomalyRow {
+  return { kind, doc }
+}
+
+export interface Finding {
+  readonly count: number
+  /** The first few. */
+  readonly examples: readonly Example[]
+}
+export type Example = Readonly<Record<string, unknown>>
+
+const examplesMax = 5
+
+/** Counts what the rules find and keeps the first examples of each anomaly. */
+export class Findings {
+  private readonly found = new Map<Anomaly, { count: number; examples: Example[] }>()
+
+  add(anomaly: Anomaly, example: Example, count = 1): void {
+    const entry = this.found.get(anomaly) ?? { count: 0, examples: [] }
+    this.found.set(anomaly, entry)
+    entry.count += count
+    if (entry.examples.length < examplesMax) entry.examples.push(example)
+  }
+
+  count(anomaly: Anomaly): number {
+    return this.found.get(anomaly)?.count ?? 0
+  }
+
+  /** Promises that were broken; empty when all is well. */
+  get violations(): Partial<Record<Anomaly, Finding>> {
+    return this.ofKind('violation')
+  }
+  get notes(): Partial<Record<Anomaly, Finding>> {
+    return this.ofKind('note')
+  }
+
+  private ofKind(kind: AnomalyRow['kind']): Partial<Record<Anomaly, Finding>> {
+    return Object.fromEntries([...this.found].filter(([anomaly]) => anomalies[anomaly].kind === kind))
+  }
+}

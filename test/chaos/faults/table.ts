@@ -1,0 +1,15 @@
+import type { FaultNeed, FaultRow } from '../fault.ts'
+import { kills } from './kills.ts'
+import { moves } from './moves.ts'
+import { pauses } from './pauses.ts'
+import { zookeepers } from './zookeepers.ts'
+
+/** Everything that a run may do to a cluster. */
+export const faults: Readonly<Record<string, FaultRow>> = { ...kills, ...pauses, ...zookeepers, ...moves }
+
+/** Those that can be had here. */
+export function availableFaults(have: ReadonlySet<FaultNeed>): string[] {
+  return Object.entries(faults)
+    .filter(([, { needs }]) => needs === undefined || have.has(needs))
+    .map(([kind]) => kind)
+}
