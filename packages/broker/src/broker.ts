@@ -35,6 +35,7 @@ import { TopicConfigs } from './metadata/topic-configs.ts'
 import { TopicCreation } from './metadata/topic-creation.ts'
 import { AddressLimits } from './net/address-limits.ts'
 import { RequestServer, type ConnectionLimits } from './net/listener.ts'
+import { LogDirectoryMoves } from './replication/log-directory-moves.ts'
 import { Partitions } from './replication/partitions.ts'
 import { BrokerReplication } from './replication/replication.ts'
 import { logDirectories as logDirectoryPaths, maxConnectionsPerIpOverrides } from './settings/derived.ts'
@@ -217,14 +218,17 @@ export class Broker {
       onFatal: this.options.onFatal,
     })
     this.began('replication', () => replication.close())
+    const moves = new LogDirectoryMoves({
+      ...{ logs, logger, clock: world.clock, timers: world.timers },
+      bytesPerSecond: () => settings.get('replica.alter.log.dirs.io.max.bytes.per.second'),
+      movesAtOnce: settings.get('num.replica.alter.log.dirs.threads') ?? directories.length,
+      windowMs: settings.get('alter.log.dirs.replication.quota.window.size.seconds') * 1000,
+      windowCount: settings.get('alter.log.dirs.replication.quota.window.num'),
+      onFatal: this.options.onFatal,
+    })
     const partitions = new Partitions({
-      brokerId,
-      logs,
-      metadata,
+      ...{ brokerId, logs, metadata, logger, brokerEpoch, replication, moves },
       clock: world.clock,
-      logger,
-      brokerEpoch,
-      replication,
     })
     this.began('partitions', () => partitions.stop())
     registrar.onVanished(() => partitions.stepDown())

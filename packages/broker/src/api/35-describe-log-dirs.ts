@@ -1,7 +1,8 @@
 // DescribeLogDirs: v0-4
 //
 // Behavior
-// - Per log directory of this broker: which replicas it holds, how large, and what room is left.
+// - Per log directory of this broker: which replicas it holds, how large, and what room is left; those on their way into it too.
+// - Offset lag: of a replica, how far it ends below its high watermark; of one on its way, how much is still to be copied.
 // Version notes
 // - v3: top-level error. v4: total and usable bytes (KIP-827).
 import { ErrorCode } from '@millrace/protocol/errors'
@@ -10,17 +11,18 @@ import {
   describeLogDirsResponse,
   type DescribeLogDirsResult,
 } from '@millrace/protocol/messages/35-describe-log-dirs'
-import type { DirectoryDescription } from '../log/log-directories.ts'
+import type { DirectoryDescription, LogDescription } from '../log/log-directories.ts'
+import type { Partition } from '../replication/partition.ts'
 import { defineHandler } from './handler.ts'
 import type { DataServices } from './services.ts'
 
-type Services = Pick<DataServices, 'logs'>
+type Services = Pick<DataServices, 'logs' | 'partitions'>
 
 export default defineHandler(
   describeLogDirsRequest,
   describeLogDirsResponse,
   [0, 4],
-  (request, _context, { logs }: Services) => {
+  (request, _context, { logs, partitions }: Services) => {
     const wanted =
       request.topics === null
         ? null
@@ -30,7 +32,7 @@ export default defineHandler(
     return {
       throttleTimeMs: 0,
       errorCode: ErrorCode.NONE,
-      results: logs.describe().map(directory => describeDirectory(directory, isWanted, logs)),
+      results: logs.describe().map(directory => describeDirectory(directory, isWanted, partitions)),
     }
   },
   { retainFrom: Infinity },
@@ -39,24 +41,26 @@ export default defineHandler(
 function describeDirectory(
   directory: DirectoryDescription,
   isWanted: (topic: string, partition: number) => boolean,
-  logs: Services['logs'],
+  partitions: Services['partitions'],
 ): DescribeLogDirsResult {
   const { isOffline, totalBytes, usableBytes } = directory
   const held = directory.logs.filter(({ topic, partition }) => isWanted(topic, partition))
-  const topics = [...Map.groupBy(held, ({ topic }) => topic)].map(([name, replicas]) => ({
+  const topics = [...Map.groupBy(held, ({ topic }) => topic)].map(([name, logs]) => ({
     name,
-    partitions: replicas.map(({ partition, size }) => ({
-      partitionIndex: partition,
-      partitionSize: size,
-      offsetLag: offsetLag(logs.get(name, partition)),
-      isFutureKey: false,
+    partitions: logs.map(log => ({
+      partitionIndex: log.partition,
+      partitionSize: log.size,
+      offsetLag: offsetLag(log, partitions.hosted(name, log.partition)),
+      isFutureKey: log.isFuture,
     })),
   }))
   const errorCode = isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
   return { errorCode, logDir: directory.directory, topics, totalBytes, usableBytes }
 }
 
-/** How far the log ends below its own high watermark; a replica that is being rebuilt may. */
-function offsetLag(log: { readonly highWatermark: number; readonly logEndOffset: number } | undefined): number {
-  return log === undefined ? 0 : Math.max(log.highWatermark - log.logEndOffset, 0)
+/** -1: this broker has no replica that could say. */
+function offsetLag({ isFuture, logEndOffset }: LogDescription, replica: Partition | undefined): number {
+  if (replica === undefined || replica.isOffline) return -1
+  const { log } = replica
+  return isFuture ? log.logEndOffset - logEndOffset : Math.max(log.highWatermark - logEndOffset, 0)
 }

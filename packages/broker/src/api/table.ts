@@ -23,6 +23,7 @@ import initProducerId from './22-init-producer-id.ts'
 import offsetForLeaderEpoch from './23-offset-for-leader-epoch.ts'
 import describeConfigs, { type DescribeConfigsServices } from './32-describe-configs.ts'
 import alterConfigs from './33-alter-configs.ts'
+import alterReplicaLogDirs from './34-alter-replica-log-dirs.ts'
 import describeLogDirs from './35-describe-log-dirs.ts'
 import createPartitions from './37-create-partitions.ts'
 import deleteGroups from './42-delete-groups.ts'
@@ -56,6 +57,7 @@ export const dataHandlers: readonly Handler<DataServices>[] = [
   apiVersions,
   deleteRecords,
   offsetForLeaderEpoch,
+  alterReplicaLogDirs,
   describeLogDirs,
   describeCluster,
   describeProducers,

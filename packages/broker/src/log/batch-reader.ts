@@ -97,6 +97,23 @@ export class BatchReader {
     return null
   }
 
+  /** Reads once what `read` will, where the file's pages may not be in memory. Throws what the file system throws. */
+  async prefetch(fetchOffset: number, maxBytes: number): Promise<void> {
+    const segment = this.#segments.at(Math.max(0, this.#segments.floorIndex(fetchOffset)))
+    if (segment === undefined) return
+    const known = this.positions.find(fetchOffset, segment)
+    const position = known >= 0 ? known : segment.positionOf(fetchOffset)
+    if (position === null || this.#tail.find(segment, position) !== null) return
+    const wanted = Math.min(segment.writtenSize - position, maxBytes, readBytesMax)
+    if (wanted <= 0) return
+    const buffer = this.#pool.take(wanted)
+    try {
+      await segment.log.pinned(file => file.readAsync(buffer, 0, wanted, position))
+    } finally {
+      this.#pool.give(buffer)
+    }
+  }
+
   /** No batch crosses the end of a chunk. */
   private slice(chunk: TailChunk<Segment>, position: number, options: ReadOptions): FetchedBatches | null {
     const { buffer, segment } = chunk

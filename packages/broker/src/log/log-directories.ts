@@ -1,16 +1,17 @@
-import { directoryName, transientDirectoryName } from '@millrace/protocol/storage/file-names'
+import { directoryName, parseDirectoryName, transientDirectoryName } from '@millrace/protocol/storage/file-names'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { FileLocked } from '@millrace/runtime/file-system-error'
 import { assert } from '@millrace/runtime/invariant'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Timer, World } from '@millrace/runtime/ports'
 import type { TopicSettings } from '../settings/topic-settings.ts'
+import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { loadPartitionLog } from './load-partition-log.ts'
 import type { LogContext } from './log-context.ts'
 import { LogDirectory } from './log-directory.ts'
 import type { CheckpointedOffsets, FoundFolder } from './log-directory.ts'
-import { DirectoryOffline } from './log-errors.ts'
+import { DirectoryOffline, DuplicateLog } from './log-errors.ts'
 import { OpenFiles } from './open-files.ts'
 import { TailCache } from './tail-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -58,7 +59,23 @@ export interface DirectoryDescription {
   readonly isOffline: boolean
   readonly totalBytes: number
   readonly usableBytes: number
-  readonly logs: readonly { readonly topic: string; readonly partition: number; readonly size: number }[]
+  /** None where it is offline. */
+  readonly logs: readonly LogDescription[]
+}
+
+export interface LogDescription {
+  readonly topic: string
+  readonly partition: number
+  readonly size: number
+  readonly logEndOffset: number
+  /** On its way into this directory. */
+  readonly isFuture: boolean
+}
+
+export interface NewLog {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string | null
 }
 
 const defaultInitialTaskDelayMs = 30_000
@@ -66,6 +83,8 @@ const defaultInitialTaskDelayMs = 30_000
 const defaultTailBytesMax = 16 * 1024 * 1024
 /** flush.ms may be set for one topic only; a look at every log this often costs nothing. */
 const flushCheckAtMostMs = 1000
+/** Wishes where logs are to be made. They are for a reassignment that is about to come, so the oldest may be forgotten. */
+const wishesMax = 100_000
 
 /** All partition logs of a broker, over all its log.dirs. */
 export class LogDirectories {
@@ -73,6 +92,10 @@ export class LogDirectories {
   readonly #context: LogContext
   readonly #directories: readonly LogDirectory[]
   readonly #logs = new Map<string, PartitionLog>()
+  /** Copies of `#logs` on their way into another directory (KIP-113). Some may be of logs that are offline. */
+  readonly #futures = new Map<string, PartitionLog>()
+  /** Directories in which logs are to be created, by `topic-partition`. */
+  readonly #wishes = new Map<string, string>()
   readonly #trash: Trash
   #effects: LogDirectoriesEffects = { directoryFailed: () => {} }
   #timers: Timer[] = []
@@ -124,8 +147,9 @@ export class LogDirectories {
       for (const directory of this.#directories) directory.release()
       throw error
     }
+    const plan = this.surveyFolders()
     for (const directory of this.#directories) {
-      if (directory.isOnline) await this.loadDirectory(directory)
+      if (directory.isOnline) await this.loadDirectory(directory, plan)
     }
     if (this.onlineDirectories.length === 0)
       throw this.#directories[0]?.failure ?? new DirectoryOffline('log.dirs is empty')
@@ -166,10 +190,10 @@ export class LogDirectories {
   }
 
   /**
-   * The log of a partition, made if it is missing, in the directory with the fewest logs. Throws DirectoryOffline while a directory is offline
+   * The log of a partition, made if it is missing: where `prefer` said, or in the directory with the fewest logs. Throws DirectoryOffline while a directory is offline
    * and the log is not `isNew` (it may be there), or when no directory works; TopicIdMismatch when the log found has another topic id.
    */
-  create(options: { topic: string; partition: number; topicId: string | null; isNew: boolean }): PartitionLog {
+  create(options: NewLog & { readonly isNew: boolean }): PartitionLog {
     const { topic, partition, topicId } = options
     const found = this.get(topic, partition)
     if (found !== undefined) {
@@ -179,49 +203,110 @@ export class LogDirectories {
     if (this.hasOffline && !options.isNew) {
       throw new DirectoryOffline(`the log of ${topic}-${partition} may be in a directory that is offline`)
     }
-    const directory = this.leastUsed()
-    const folder = { path: `${directory.path}/${directoryName(topic, partition)}` }
-    const log = this.attempt(directory, () => {
-      this.#options.world.files.makeDirectory(folder.path)
-      return this.loadLog(
-        directory,
-        folder,
-        { topic, partition },
-        { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 },
-      )
-    })
-    if (log === undefined) throw new DirectoryOffline(`${directory.path}: ${directory.failure?.message}`)
-    if (topicId !== null) log.assignTopicId(topicId)
+    const directory = this.preferredFor(topic, partition) ?? this.leastUsed()
+    const log = this.makeLog(directory, options, directoryName(topic, partition))
+    this.#logs.set(directoryName(topic, partition), log)
+    this.#wishes.delete(directoryName(topic, partition))
     return log
+  }
+
+  /** Whether this is one of log.dirs, and works. */
+  stateOf(path: string): 'online' | 'offline' | 'unknown' {
+    const directory = this.#directories.find(each => each.path === path)
+    if (directory === undefined) return 'unknown'
+    return directory.isOnline ? 'online' : 'offline'
+  }
+
+  /** The next log of this partition that is created goes there. */
+  prefer(topic: string, partition: number, path: string): void {
+    const key = directoryName(topic, partition)
+    this.#wishes.delete(key)
+    this.#wishes.set(key, path)
+    const [oldest] = this.#wishes.keys()
+    if (this.#wishes.size > wishesMax) this.#wishes.delete(oldest!)
+  }
+
+  /** The copy of a log that is on its way into another directory. */
+  futureOf(topic: string, partition: number): PartitionLog | undefined {
+    return this.#futures.get(directoryName(topic, partition))
+  }
+
+  /** An empty log, to be filled with what the partition's log holds. Throws DirectoryOffline. */
+  createFuture(path: string, log: NewLog): PartitionLog {
+    const { topic, partition } = log
+    const key = directoryName(topic, partition)
+    assert(!this.#futures.has(key), 'a log moves to one directory at a time')
+    const directory = this.directoryAt(path)
+    if (!directory.isOnline) throw new DirectoryOffline(`${path} is offline`)
+    const unique = this.uniqueHex()
+    const future = this.makeLog(directory, log, transientDirectoryName(topic, partition, unique, 'future'))
+    this.#futures.set(key, future)
+    this.#wishes.delete(key)
+    future.reconfigure(withoutRetention(this.#options.settingsOf(topic)))
+    return future
+  }
+
+  /** The move is off: the copy goes. */
+  discardFuture(topic: string, partition: number): void {
+    const key = directoryName(topic, partition)
+    const future = this.#futures.get(key)
+    if (future === undefined) return
+    this.#futures.delete(key)
+    this.retire(future)
+  }
+
+  /**
+   * The future log, which holds all that the current one does, takes its place and its name; the current one goes. In this order, so that
+   * a kill at any point leaves one of them to go on with: checkpoints that know the copy under the plain name, the current folder's name,
+   * on the disk, then the future one's (`planFolders`). Null when one of the directories failed; the log that goes on is then what `get` says.
+   */
+  promoteFuture(topic: string, partition: number): PartitionLog | null {
+    const key = directoryName(topic, partition)
+    const current = this.#logs.get(key)
+    const future = this.#futures.get(key)
+    assert(current !== undefined && future !== undefined, 'a log and its copy')
+    const source = this.directoryOf(current)
+    const target = this.directoryOf(future)
+    const isReady = this.attempt(target, () => {
+      future.takeOver(current)
+      target.writeCheckpoints()
+      return true
+    })
+    const { uniqueHex } = parseDirectoryName(future.path.slice(target.path.length + 1))!
+    const before = current.path
+    const after = `${source.path}/${transientDirectoryName(topic, partition, uniqueHex, 'delete')}`
+    if (isReady !== true || !this.rename(source, current, after) || !this.sync(source)) return null
+    if (!this.rename(target, future, `${target.path}/${key}`)) {
+      this.rename(source, current, before)
+      return null
+    }
+    this.#futures.delete(key)
+    this.#logs.set(key, future)
+    source.logs.delete(current)
+    current.close()
+    future.reconfigure(this.#options.settingsOf(topic))
+    this.sync(target)
+    this.#trash.discardDirectory(after, current.settings.fileDeleteDelayMs)
+    this.attempt(source, () => source.writeCheckpoints())
+    return future
   }
 
   /** Renames the log's folder, so that the name is free at once; the files go after file.delete.delay.ms. Nothing happens when there is none. */
   delete(topic: string, partition: number): void {
+    // First, so that a kill between the two leaves a log that is whole, and no copy alone.
+    this.discardFuture(topic, partition)
     const key = directoryName(topic, partition)
     const log = this.#logs.get(key)
     if (log === undefined) return
     this.#logs.delete(key)
-    const directory = this.directoryOf(log)
-    directory.logs.delete(log)
-    log.close()
-    if (!directory.isOnline) return
-    const { world } = this.#options
-    const unique = Buffer.from(world.random.bytes(16)).toString('hex')
-    const path = `${directory.path}/${transientDirectoryName(topic, partition, unique, 'delete')}`
-    this.attempt(directory, () => {
-      world.files.rename(log.path, path)
-      log.renamed(path)
-      world.files.syncDirectory(directory.path)
-      this.#trash.discardDirectory(path, log.settings.fileDeleteDelayMs)
-      directory.writeRecoveryPoints()
-      directory.writeLogStartOffsets()
-    })
+    this.retire(log)
   }
 
   /** The settings of a topic changed. */
   reconfigure(topic: string): void {
     const settings = this.#options.settingsOf(topic)
     for (const log of this.#logs.values()) if (log.topic === topic) log.reconfigure(settings)
+    for (const log of this.#futures.values()) if (log.topic === topic) log.reconfigure(withoutRetention(settings))
   }
 
   checkpointHighWatermarks(): void {
@@ -231,7 +316,9 @@ export class LogDirectories {
   /** Drops the segments that no log keeps any longer. */
   applyRetention(): void {
     const nowMs = this.#options.world.clock.wallMs()
-    for (const log of this.#logs.values()) if (!log.isOffline) log.applyRetention(nowMs)
+    for (const log of [...this.#logs.values(), ...this.#futures.values()]) {
+      if (!log.isOffline) log.applyRetention(nowMs)
+    }
   }
 
   describe(): DirectoryDescription[] {
@@ -244,7 +331,7 @@ export class LogDirectories {
         isOffline: !directory.isOnline,
         totalBytes: space?.totalBytes ?? -1,
         usableBytes: space?.usableBytes ?? -1,
-        logs: Array.from(directory.logs, log => ({ topic: log.topic, partition: log.partition, size: log.size })),
+        logs: directory.isOnline ? Array.from(directory.logs, log => this.describeLog(log)) : [],
       }
     })
   }
@@ -263,7 +350,7 @@ export class LogDirectories {
   abandon(): void {
     if (this.#isClosed) return
     this.stop()
-    for (const log of this.#logs.values()) log.close()
+    for (const log of [...this.#logs.values(), ...this.#futures.values()]) log.close()
     for (const directory of this.#directories) directory.release()
   }
 
@@ -274,53 +361,127 @@ export class LogDirectories {
     this.#trash.close()
   }
 
-  private async loadDirectory(directory: LogDirectory): Promise<void> {
+  /** What lies in all directories, put right where a kill interrupted a swap. Throws DuplicateLog. */
+  private surveyFolders(): FolderPlan<FoundFolder> {
+    const online = this.#directories.filter(directory => directory.isOnline)
+    const plan = planFolders(online.flatMap(directory => this.attempt(directory, () => directory.folders()) ?? []))
+    const [pair] = plan.duplicates
+    if (pair !== undefined) {
+      for (const directory of this.#directories) directory.release()
+      throw new DuplicateLog(pair.map(({ path }) => path))
+    }
+    const promoted = plan.promoted.flatMap(folder => {
+      const directory = this.directoryAt(folder.directory)
+      const path = `${folder.directory}/${directoryName(folder.topic, folder.partition)}`
+      this.#options.logger.warn('a move between log directories is completed', { from: folder.path, to: path })
+      const isDone = this.attempt(directory, () => {
+        this.#options.world.files.rename(folder.path, path)
+        this.#options.world.files.syncDirectory(folder.directory)
+        return true
+      })
+      return isDone === true ? [{ ...folder, path }] : []
+    })
+    return { ...plan, current: [...plan.current, ...promoted] }
+  }
+
+  private async loadDirectory(directory: LogDirectory, folders: FolderPlan<FoundFolder>): Promise<void> {
     const plan = this.attempt(directory, () => ({
       wasClean: directory.takeCleanMarker(),
       offsetsOf: directory.readCheckpoints(),
-      folders: directory.folders(),
     }))
     if (plan === undefined) return
-    const { wasClean, offsetsOf, folders } = plan
+    const { wasClean, offsetsOf } = plan
     const { logger } = this.#options
-    const current = folders.filter(({ state }) => state === 'current')
-    logger.info('loading logs', { directory: directory.path, count: current.length, wasClean })
-    for (const folder of current) {
-      this.attempt(directory, () =>
-        this.loadLog(directory, { path: folder.path }, folder, {
-          wasClean,
-          ...offsetsOf(folder.topic, folder.partition),
-        }),
-      )
+    const inside = (list: readonly FoundFolder[]): FoundFolder[] =>
+      list.filter(folder => folder.directory === directory.path)
+    const current = inside(folders.current)
+    const future = inside(folders.future)
+    logger.info('loading logs', { directory: directory.path, count: current.length, moving: future.length, wasClean })
+    for (const folder of [...current, ...future]) {
+      const { topic, partition } = folder
+      this.attempt(directory, () => {
+        const state = { wasClean, ...offsetsOf(topic, partition) }
+        const log = this.openLog(directory, { path: folder.path }, { ...folder, topicId: null }, state)
+        if (folder.state === 'future' && folders.future.includes(folder)) {
+          this.#futures.set(directoryName(topic, partition), log)
+          log.reconfigure(withoutRetention(log.settings))
+        } else this.#logs.set(directoryName(topic, partition), log)
+      })
       if (!directory.isOnline) return
       await this.endOfTurn()
     }
-    for (const folder of folders) if (folder.state === 'delete') this.#trash.discardDirectory(folder.path, 0)
+    for (const folder of inside(folders.discarded)) this.#trash.discardDirectory(folder.path, 0)
     if (wasClean) return
     this.attempt(directory, () => directory.writeRecoveryPoints())
   }
 
-  private loadLog(
+  private openLog(
     directory: LogDirectory,
     folder: { path: string },
-    name: Pick<FoundFolder, 'topic' | 'partition'>,
+    { topic, partition }: NewLog,
     state: CheckpointedOffsets & { wasClean: boolean },
   ): PartitionLog {
-    const { topic, partition } = name
-    const key = directoryName(topic, partition)
-    assert(!this.#logs.has(key), `${key} is in one log directory only`)
     const settings = this.#options.settingsOf(topic)
-    const log = loadPartitionLog(this.#context, {
-      topic,
-      partition,
-      directory: directory.path,
-      folder,
-      settings,
-      ...state,
-    })
-    this.#logs.set(key, log)
+    const place = { directory: directory.path, folder, settings }
+    const log = loadPartitionLog(this.#context, { topic, partition, ...place, ...state })
     directory.logs.add(log)
     return log
+  }
+
+  /** An empty log in a new folder. Throws DirectoryOffline when that fails. */
+  private makeLog(directory: LogDirectory, name: NewLog, folderName: string): PartitionLog {
+    const folder = { path: `${directory.path}/${folderName}` }
+    const log = this.attempt(directory, () => {
+      this.#options.world.files.makeDirectory(folder.path)
+      const nothing = { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
+      return this.openLog(directory, folder, name, nothing)
+    })
+    if (log === undefined) throw new DirectoryOffline(`${directory.path}: ${directory.failure?.message}`)
+    if (name.topicId !== null) log.assignTopicId(name.topicId)
+    return log
+  }
+
+  /** Out of its directory: its folder is renamed, and goes after file.delete.delay.ms. */
+  private retire(log: PartitionLog): void {
+    const directory = this.directoryOf(log)
+    directory.logs.delete(log)
+    log.close()
+    if (!directory.isOnline) return
+    const { topic, partition } = log
+    const path = `${directory.path}/${transientDirectoryName(topic, partition, this.uniqueHex(), 'delete')}`
+    if (!this.rename(directory, log, path) || !this.sync(directory)) return
+    this.#trash.discardDirectory(path, log.settings.fileDeleteDelayMs)
+    this.attempt(directory, () => {
+      directory.writeRecoveryPoints()
+      directory.writeLogStartOffsets()
+    })
+  }
+
+  /** False: it did not work, and the directory is offline. */
+  private rename(directory: LogDirectory, log: PartitionLog, path: string): boolean {
+    const isDone = this.attempt(directory, () => {
+      this.#options.world.files.rename(log.path, path)
+      log.renamed(path)
+      return true
+    })
+    return isDone === true
+  }
+
+  private sync(directory: LogDirectory): boolean {
+    const isDone = this.attempt(directory, () => {
+      this.#options.world.files.syncDirectory(directory.path)
+      return true
+    })
+    return isDone === true
+  }
+
+  private describeLog(log: PartitionLog): LogDescription {
+    const { topic, partition, size, logEndOffset } = log
+    return { topic, partition, size, logEndOffset, isFuture: this.futureOf(topic, partition) === log }
+  }
+
+  private uniqueHex(): string {
+    return Buffer.from(this.#options.world.random.bytes(16)).toString('hex')
   }
 
   private async closeDirectory(directory: LogDirectory): Promise<void> {
@@ -330,9 +491,7 @@ export class LogDirectories {
       await this.endOfTurn()
     }
     this.attempt(directory, () => {
-      directory.writeRecoveryPoints()
-      directory.writeLogStartOffsets()
-      directory.writeHighWatermarks()
+      directory.writeCheckpoints()
       directory.writeCleanMarker()
     })
   }
@@ -362,8 +521,18 @@ export class LogDirectories {
     return best
   }
 
+  /** Where a wish says, if that works. */
+  private preferredFor(topic: string, partition: number): LogDirectory | undefined {
+    const path = this.#wishes.get(directoryName(topic, partition))
+    return this.#directories.find(directory => directory.path === path && directory.isOnline)
+  }
+
   private directoryOf(log: PartitionLog): LogDirectory {
-    return this.#directories.find(({ path }) => path === log.directory)!
+    return this.directoryAt(log.directory)
+  }
+
+  private directoryAt(path: string): LogDirectory {
+    return this.#directories.find(directory => directory.path === path)!
   }
 
   /** Runs file work on a directory; a failure takes it offline, and undefined comes back. A foreign lock is the operator's business: it is thrown. */
@@ -378,11 +547,12 @@ export class LogDirectories {
   }
 
   private onFailure(path: string, error: Error): void {
-    const directory = this.#directories.find(candidate => candidate.path === path)!
+    const directory = this.directoryAt(path)
     if (!directory.isOnline) return
     directory.failure = error
     const isLast = this.onlineDirectories.length === 0
     this.#options.logger.error('log directory is offline', { directory: path, error: error.message, isLast })
+    for (const [key, future] of this.#futures) if (future.directory === path) this.#futures.delete(key)
     for (const log of directory.logs) log.goOffline(error)
     this.#options.world.timers.soon(() => this.#effects.directoryFailed(path, error, isLast))
   }
@@ -390,4 +560,9 @@ export class LogDirectories {
   private endOfTurn(): Promise<void> {
     return new Promise(resolve => this.#options.world.timers.soon(resolve))
   }
+}
+
+/** A copy keeps what its original keeps: it drops what lies below the log start only, whatever its age and size. */
+function withoutRetention(settings: TopicSettings): TopicSettings {
+  return { ...settings, cleanupPolicy: { ...settings.cleanupPolicy, delete: false } }
 }

@@ -24,6 +24,8 @@ export interface CheckpointedOffsets {
 }
 
 export interface FoundFolder extends PartitionDirectoryName {
+  /** The entry of log.dirs that it is in. */
+  readonly directory: string
   readonly path: string
 }
 
@@ -32,7 +34,7 @@ export class LogDirectory {
   readonly path: string
   /** Why it is offline; null while it works. */
   failure: Error | null = null
-  /** The logs in it that are loaded. */
+  /** The logs in it that are loaded, those on their way in included. */
   readonly logs = new Set<PartitionLog>()
   readonly #context: LogContext
   #lock: FileLock | null = null
@@ -74,7 +76,8 @@ export class LogDirectory {
     return files.list(this.path).flatMap(name => {
       const parsed = parseDirectoryName(name)
       const path = `${this.path}/${name}`
-      return parsed !== null && files.stat(path)?.isDirectory === true ? [{ ...parsed, path }] : []
+      const isFolder = parsed !== null && files.stat(path)?.isDirectory === true
+      return isFolder ? [{ ...parsed, directory: this.path, path }] : []
     })
   }
 
@@ -105,6 +108,13 @@ export class LogDirectory {
 
   writeHighWatermarks(): void {
     this.write(highWatermarkCheckpointName, [...this.logs], log => log.highWatermark)
+  }
+
+  /** Everything that a start after a kill goes by. */
+  writeCheckpoints(): void {
+    this.writeRecoveryPoints()
+    this.writeLogStartOffsets()
+    this.writeHighWatermarks()
   }
 
   release(): void {

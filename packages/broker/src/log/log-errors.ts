@@ -45,3 +45,15 @@ export class TopicIdMismatch extends Error {
 export class DirectoryOffline extends Error {
   override readonly name = 'DirectoryOffline'
 }
+
+/** Two directories hold a log of one partition, and nothing tells which one is true: a person has to. */
+export class DuplicateLog extends Error {
+  override readonly name = 'DuplicateLog'
+
+  constructor(paths: readonly string[]) {
+    super(
+      `two logs of one partition: ${paths.join(' and ')}. A move between log directories was interrupted by a failure of one of them; ` +
+        'remove the folder in the directory that failed, and start again',
+    )
+  }
+}

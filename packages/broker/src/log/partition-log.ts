@@ -79,6 +79,7 @@ export class PartitionLog implements Committable {
   #highWatermark: number
   /** What `endOffsetAdvanced` said last. */
   #announcedOffset: number
+  #cutCount = 0
   #isQueued = false
   #isClosed = false
   #failure: Error | null = null
@@ -164,6 +165,10 @@ export class PartitionLog implements Committable {
   }
   get isOffline(): boolean {
     return this.#failure !== null
+  }
+  /** How often records were cut off its end since it was loaded: who copies it has to look where. */
+  get cutCount(): number {
+    return this.#cutCount
   }
 
   /** Who is told about written bytes and failures: the partition that owns the log. */
@@ -268,6 +273,11 @@ export class PartitionLog implements Committable {
     return this.guarded(() => this.#reader.read({ ...options, endOffset }))
   }
 
+  /** Brings what a `read` would read into memory, so that the read does not hold up the loop while the disk works. */
+  async prefetch(fetchOffset: number, maxBytes: number): Promise<void> {
+    if (fetchOffset >= this.#logStartOffset) await this.guardedAsync(() => this.#reader.prefetch(fetchOffset, maxBytes))
+  }
+
   /** The aborted transactions that touch `fetchOffset..endOffset`: those that began earlier too. */
   abortedTransactions(fetchOffset: number, endOffset: number): AbortedTransaction[] {
     return this.guarded(() => abortedTransactions(this.#segments, fetchOffset, endOffset))
@@ -340,6 +350,25 @@ export class PartitionLog implements Committable {
     })
   }
 
+  /** As the log that this one is a copy of: no batch, but its end. */
+  skipTo(offset: number): void {
+    this.settle()
+    if (this.#failure === null) this.guarded(() => this.#writer.skipTo(offset, this.nowMs()))
+    this.#producers.endOffset = offset
+    this.#announcedOffset = offset
+  }
+
+  /** Where this log holds the records of `other`: takes over what else `other` knows, and keeps no longer than the records. */
+  takeOver(other: PartitionLog): void {
+    assert(this.logEndOffset === other.logEndOffset, 'a copy ends where its original does')
+    assert(this.nextOffset === this.logEndOffset && other.nextOffset === other.logEndOffset, 'nothing waits')
+    this.setHighWatermark(other.highWatermark)
+    this.deleteRecordsBefore(other.logStartOffset)
+    this.#producers.replaceWith(other.#producers)
+    if (this.leaderEpochs.replaceWith(other.leaderEpochs.entries)) this.saveLeaderEpochs()
+    if (other.topicId !== null) this.assignTopicId(other.topicId)
+  }
+
   /** Producers with state, as DescribeProducers lists them (KIP-664). */
   activeProducers(): ActiveProducer[] {
     return this.#producers.active()
@@ -403,13 +432,7 @@ export class PartitionLog implements Committable {
   /** As `flush`, without holding up the loop. */
   async flushAsync(): Promise<void> {
     this.settle()
-    if (this.#failure !== null || this.#isClosed) return
-    try {
-      await this.#writer.flushAsync()
-    } catch (error) {
-      if (!isStorageFailure(error)) throw error
-      if (!this.#isClosed) this.fail(error)
-    }
+    await this.guardedAsync(() => this.#writer.flushAsync())
   }
 
   /** Writes the producer state, final indexes and all data, so that a start after this needs no recovery. Closes the files. */
@@ -510,6 +533,7 @@ export class PartitionLog implements Committable {
   }
 
   private endAt(offset: number): void {
+    this.#cutCount++
     this.#reader.positions.clear()
     this.#announcedOffset = offset
     this.#highWatermark = clamp(this.#highWatermark, this.#logStartOffset, offset)
@@ -542,6 +566,17 @@ export class PartitionLog implements Committable {
     } catch (error) {
       if (isStorageFailure(error)) return false
       throw error
+    }
+  }
+
+  /** As `guardedQuietly`, while other turns go on; nothing happens when the log is closed or offline. */
+  private async guardedAsync(operation: () => Promise<void>): Promise<void> {
+    if (this.#failure !== null || this.#isClosed) return
+    try {
+      await operation()
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error
+      if (!this.#isClosed) this.fail(error)
     }
   }
 

@@ -142,6 +142,13 @@ export class SegmentWriter {
     this.endAt(offset)
   }
 
+  /** A new segment begins at `offset`, and no batch before it: the log from which this one is copied has none there. Nothing may be gathered. */
+  skipTo(offset: number, nowMs: number): void {
+    this.roll(offset, nowMs)
+    this.nextOffset = offset
+    this.endOffset = offset
+  }
+
   /** Everything written so far, and what this turn appended before it was written, survives a power cut when it returns. */
   flush(): void {
     this.syncNewFiles()

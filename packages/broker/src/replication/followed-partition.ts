@@ -6,6 +6,7 @@ import { ZERO_TOPIC_ID } from '../core/partition/controller-request-acceptance.t
 import {
   PartitionFollower,
   type FetchStep,
+  type FollowerLog,
   type FollowerStep,
   type OffsetAnswer,
 } from '../core/partition/partition-follower.ts'
@@ -74,7 +75,7 @@ export class FollowedPartition implements FollowerFetch {
           return nextBackoffMs()
         },
       },
-      replica.log,
+      logOf(replica),
     )
   }
 
@@ -211,5 +212,26 @@ export class FollowedPartition implements FollowerFetch {
 
   private nextBackoffMs(): number {
     return Math.min(this.options.backoffMs, firstBackoffMs * 2 ** Math.min(this.refusals++, 20))
+  }
+}
+
+/** Asked anew each time: the log may move to another directory meanwhile. */
+function logOf(replica: Partition): FollowerLog {
+  return {
+    get logStartOffset() {
+      return replica.log.logStartOffset
+    },
+    get highWatermark() {
+      return replica.log.highWatermark
+    },
+    get nextOffset() {
+      return replica.log.nextOffset
+    },
+    get logEndOffset() {
+      return replica.log.logEndOffset
+    },
+    get leaderEpochs() {
+      return replica.log.leaderEpochs
+    },
   }
 }

@@ -208,7 +208,7 @@ export class Partition implements LogEffects, LeaderEffects {
         attemptLifetimeMs: cluster.attemptLifetimeMs,
       },
       {
-        minInSyncReplicas: () => log.settings.minInSyncReplicas,
+        minInSyncReplicas: () => this.log.settings.minInSyncReplicas,
         replicaLagTimeMaxMs: () => cluster.replicaLagTimeMaxMs(),
         isBrokerAlive: brokerId => cluster.isBrokerAlive(brokerId, this),
         brokerEpoch: () => cluster.brokerEpoch(),
@@ -247,6 +247,14 @@ export class Partition implements LogEffects, LeaderEffects {
     this.hasStoodDown = true
     this.failWaiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     this.fetchWaiters.notify()
+  }
+
+  /** Its records are in another directory now; they are the same, and nothing waits to be written. Nobody who waits notices. */
+  replaceLog(log: PartitionLog): void {
+    assert(!this.isWriting && log.nextOffset === this.log.nextOffset, 'all records moved')
+    assert(log.highWatermark === this.log.highWatermark, 'what is committed stays committed')
+    this.attach(log)
+    if (log.isOffline) this.failed()
   }
 
   /** The replica is stopped for good, or its disk is: `errorCode` goes to everybody who waits. */

@@ -2,6 +2,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import type { LeaderAndIsrRequest } from '@millrace/protocol/messages/04-leader-and-isr'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
+import { assert } from '@millrace/runtime/invariant'
 import { FileSystemError } from '@millrace/runtime/file-system-error'
 import {
   checkControllerRequest,
@@ -15,6 +16,7 @@ import type { LogDirectories } from '../log/log-directories.ts'
 import type { MetadataCache, MetadataChange } from '../metadata/metadata-cache.ts'
 import type { IsrProposals } from './isr-updater.ts'
 import type { LeaderProof } from './leader-proof.ts'
+import type { LogDirectoryMoves } from './log-directory-moves.ts'
 import { Partition, type PartitionCluster, type PartitionState } from './partition.ts'
 import type { Followers } from './replica-fetchers.ts'
 
@@ -40,6 +42,8 @@ export interface PartitionsOptions {
   readonly brokerEpoch: () => number
   /** Without it every partition is led alone or stands still. */
   readonly replication?: Replication
+  /** Without it replicas stay in the directory where they are. */
+  readonly moves?: LogDirectoryMoves
 }
 
 export interface PartitionError {
@@ -186,6 +190,15 @@ export class Partitions {
     return errors
   }
 
+  /** The replica, or one that is created here later, is to be in this directory of log.dirs (KIP-113). */
+  alterLogDirectory(topic: string, partition: number, directory: string): ErrorCode {
+    const { moves, metadata } = this.options
+    assert(moves !== undefined, 'a broker that is asked can move replicas')
+    const hosted = this.hosted(topic, partition)
+    const isPartitionKnown = metadata.hasPartition(topic, partition)
+    return moves.alter({ topic, partition, directory, hosted, isPartitionKnown })
+  }
+
   /** Calls `listener` whenever this broker may have begun or ceased to lead: coordinators go where their partition goes. */
   onRolesChanged(listener: () => void): void {
     this.roleListeners.push(listener)
@@ -210,6 +223,7 @@ export class Partitions {
   stop(): void {
     this.lagCheck?.cancel()
     this.lagCheck = null
+    this.options.moves?.close()
     for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   }
 
@@ -278,7 +292,7 @@ export class Partitions {
     requested: RequestedState & { readonly brokerEpoch: number },
     known: Partition | undefined,
   ): void {
-    const { brokerId, logs, replication } = this.options
+    const { brokerId, logs, replication, moves } = this.options
     const partition = requested.partitionIndex
     const state: PartitionState = {
       controllerEpoch: requested.controllerEpoch,
@@ -307,6 +321,7 @@ export class Partitions {
       if (hosted.becomeFollower(state, log)) this.logger.info('follows', { topic, partition, leader, leaderEpoch })
       if (!this.isLeaving) replication?.followers.follow(hosted)
     }
+    moves?.resume(hosted)
   }
 
   private stopReplica({ topic, partition, leaderEpoch, isDeletion }: StoppedReplica): ErrorCode {
@@ -320,7 +335,10 @@ export class Partitions {
       requestLeaderEpoch: leaderEpoch,
     })
     if (errorCode !== ErrorCode.NONE) return errorCode
-    if (known !== undefined) this.options.replication?.followers.unfollow(known)
+    if (known !== undefined) {
+      this.options.replication?.followers.unfollow(known)
+      this.options.moves?.stop(known)
+    }
     if (!isDeletion) return errorCode
     known?.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     this.unhost(topic, partition)

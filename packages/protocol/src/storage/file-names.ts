@@ -51,6 +51,8 @@ export interface PartitionDirectoryName {
   readonly topic: string
   readonly partition: number
   readonly state: DirectoryState
+  /** The hex digits of a transient name; empty for a current one. */
+  readonly uniqueHex: string
 }
 
 /** Longest name of a folder that common file systems take. */
@@ -74,6 +76,11 @@ export function transientDirectoryName(
   return topic.slice(0, longestName - end.length) + end
 }
 
+/** A future log's name may not be cut: it says whose log it becomes (KAFKA-4893). */
+export function isTooLongToMove(topic: string, partition: number): boolean {
+  return `${topic}-${partition}.-future`.length + 32 > longestName
+}
+
 /** Null for a folder that is no partition's. The partition number stands after the last dash: topics may contain dashes. */
 export function parseDirectoryName(name: string): PartitionDirectoryName | null {
   const transient = /^(.+)\.([0-9a-f]{32})-(delete|future|stray)$/.exec(name)
@@ -82,5 +89,7 @@ export function parseDirectoryName(name: string): PartitionDirectoryName | null 
   if (match === null) return null
   const partition = Number(match[2])
   if (partition > 0x7fffffff) return null
-  return { topic: match[1]!, partition, state: transient === null ? 'current' : (transient[3] as DirectoryState) }
+  const topic = match[1]!
+  if (transient === null) return { topic, partition, state: 'current', uniqueHex: '' }
+  return { topic, partition, state: transient[3] as DirectoryState, uniqueHex: transient[2]! }
 }

@@ -5,7 +5,14 @@ import {
   encodeLeaderEpochCheckpoint,
   encodeOffsetCheckpoint,
 } from './checkpoint.ts'
-import { directoryName, fileName, parseDirectoryName, parseFileName, transientDirectoryName } from './file-names.ts'
+import {
+  directoryName,
+  fileName,
+  isTooLongToMove,
+  parseDirectoryName,
+  parseFileName,
+  transientDirectoryName,
+} from './file-names.ts'
 import { MalformedFile } from './malformed-file.ts'
 import { decodeOffsetIndex, encodeOffsetIndex } from './offset-index.ts'
 import { decodePartitionMetadata, encodePartitionMetadata } from './partition-metadata.ts'
@@ -39,12 +46,14 @@ describe('names', () => {
       topic: 'a-b.c_d',
       partition: 12,
       state: 'current',
+      uniqueHex: '',
     })
     const hex = '0123456789abcdef0123456789abcdef'
     expect(parseDirectoryName(transientDirectoryName('a-b', 3, hex, 'delete'))).toEqual({
       topic: 'a-b',
       partition: 3,
       state: 'delete',
+      uniqueHex: hex,
     })
     for (const name of ['lost+found', 'a-', '-1', 'a-1.tmp', 'a-99999999999', 'cleaner-offset-checkpoint'])
       expect(parseDirectoryName(name)).toBeNull()
@@ -54,6 +63,16 @@ describe('names', () => {
     const name = transientDirectoryName('t'.repeat(249), 7, 'f'.repeat(32), 'delete')
     expect(name.length).toBe(255)
     expect(parseDirectoryName(name)).toMatchObject({ partition: 7, state: 'delete' })
+  })
+
+  test('folder names: a future log: never cut, so topics of more than 213 characters cannot be moved', () => {
+    const uncut = (topic: string, partition: number): boolean =>
+      parseDirectoryName(transientDirectoryName(topic, partition, 'f'.repeat(32), 'future'))?.topic === topic
+    for (const partition of [7, 77]) {
+      for (const length of [1, 212, 213, 214, 249])
+        expect(isTooLongToMove('t'.repeat(length), partition)).toBe(!uncut('t'.repeat(length), partition))
+    }
+    expect([isTooLongToMove('t'.repeat(213), 7), isTooLongToMove('t'.repeat(213), 77)]).toEqual([false, true])
   })
 })
 

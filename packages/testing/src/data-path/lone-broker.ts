@@ -6,7 +6,9 @@ import { advertisedApis, dataHandlers, handlerTable } from '@millrace/broker/api
 import { FetchSessions } from '@millrace/broker/core/partition/fetch-session'
 import { LogDirectories } from '@millrace/broker/log/log-directories'
 import { MetadataCache } from '@millrace/broker/metadata/metadata-cache'
+import { LogDirectoryMoves } from '@millrace/broker/replication/log-directory-moves'
 import { Partitions } from '@millrace/broker/replication/partitions'
+import { logDirectories } from '@millrace/broker/settings/derived'
 import { parseBrokerSettings } from '@millrace/broker/settings/parse'
 import { effectiveTopicSettings } from '@millrace/broker/settings/topic-settings'
 import { codec } from '@millrace/protocol/codec'
@@ -94,7 +96,7 @@ export class LoneBroker {
       world,
       logger: silentLogger,
       bufferPool,
-      directories: [logDirectory],
+      directories: logDirectories(settings),
       settingsOf: topic => effectiveTopicSettings(this.configs.get(topic) ?? new Map(), settings),
       retentionCheckIntervalMs: never,
       flushCheckIntervalMs: never,
@@ -104,12 +106,18 @@ export class LoneBroker {
       producerIdExpirationMs: () => never,
       producerIdExpirationCheckIntervalMs: never,
     })
+    const { clock, timers } = world
+    const moves = new LogDirectoryMoves({
+      ...{ logs: this.logs, clock, timers, logger: silentLogger },
+      bytesPerSecond: () => settings.get('replica.alter.log.dirs.io.max.bytes.per.second'),
+      movesAtOnce: 1,
+      ...{ windowMs: 1000, windowCount: 11 },
+      onFatal: error => {
+        throw error
+      },
+    })
     this.partitions = new Partitions({
-      brokerId,
-      logs: this.logs,
-      metadata,
-      clock: world.clock,
-      logger: silentLogger,
+      ...{ brokerId, logs: this.logs, metadata, clock, logger: silentLogger, moves },
       brokerEpoch: () => this.brokerEpoch,
     })
     this.services = {

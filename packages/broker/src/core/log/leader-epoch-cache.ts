@@ -90,6 +90,18 @@ export class LeaderEpochCache {
     return true
   }
 
+  /** What another log with the same records says of them; true when this one said otherwise. */
+  replaceWith(entries: readonly EpochEntry[]): boolean {
+    const isSame =
+      entries.length === this.#entries.length &&
+      entries.every(({ epoch, startOffset }, index) => {
+        const own = this.#entries[index]!
+        return own.epoch === epoch && own.startOffset === startOffset
+      })
+    this.#entries = [...entries]
+    return !isSame
+  }
+
   /** True when something was forgotten. */
   clear(): boolean {
     const changed = this.#entries.length > 0

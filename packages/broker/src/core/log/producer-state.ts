@@ -205,6 +205,14 @@ export class ProducerState {
     }
   }
 
+  /** Becomes what another one is, which nobody uses any more: the log that it speaks of is in another directory now. */
+  replaceWith(other: ProducerState): void {
+    this.#producers.clear()
+    for (const [producerId, entry] of other.#producers) this.#producers.set(producerId, entry)
+    this.transactions.replaceWith(other.transactions)
+    this.endOffset = other.endOffset
+  }
+
   /** What a snapshot at `endOffset` holds: the last batch of each producer. */
   snapshot(): ProducerSnapshotEntry[] {
     return Array.from(this.#producers.values(), entry => {

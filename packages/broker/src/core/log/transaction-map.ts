@@ -59,6 +59,13 @@ export class TransactionMap {
     this.#completed = this.#completed.filter(({ lastOffset }) => lastOffset >= highWatermark)
   }
 
+  /** Becomes what another one is. */
+  replaceWith(other: TransactionMap): void {
+    this.clear()
+    for (const [firstOffset, producerId] of other.#open) this.#open.set(firstOffset, producerId)
+    this.#completed = [...other.#completed]
+  }
+
   clear(): void {
     this.#open.clear()
     this.#completed = []
