@@ -26,6 +26,7 @@ import { logDirEventPrefix, logDirEventZnode } from './metadata/znodes.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
 import { clusterId } from './metadata/cluster-id.ts'
 import { ConfigChanges } from './metadata/config-changes.ts'
+import { ConsumerOffsets } from './metadata/consumer-offsets.ts'
 import { ConfigStore } from './metadata/config-store.ts'
 import { checkDataFolders, claimDataFolders } from './metadata/meta-properties.ts'
 import { MetadataCache } from './metadata/metadata-cache.ts'
@@ -294,6 +295,7 @@ export class Broker {
     const services: Services = {
       groups,
       internalTopics: topicCreation,
+      consumerOffsets: new ConsumerOffsets(coordination),
       random: world.random,
       brokerId,
       clusterId: cluster,

@@ -4,7 +4,7 @@
 // - The leader of the group's partition of __consumer_offsets coordinates it. The topic is created when it is first asked for;
 //   until the partition has a leader: COORDINATOR_NOT_AVAILABLE, clients wait and ask again.
 // Version notes
-// - v1: keyType. v4: several keys (KIP-699). v6: share groups (KIP-932): INVALID_REQUEST.
+// - v1: keyType. v4: several keys (KIP-699). v6: share groups (KIP-932), which nobody coordinates here.
 // Not done: coordinators of transactions: COORDINATOR_NOT_AVAILABLE.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
@@ -14,11 +14,13 @@ import {
 } from '@millrace/protocol/messages/10-find-coordinator'
 import { consumerOffsetsTopic } from '../core/controller/topic-rules.ts'
 import type { GroupServices } from './group-services.ts'
-import { defineHandler } from './handler.ts'
+import { defineHandler, type RequestContext } from './handler.ts'
 
 type Services = Pick<GroupServices, 'groups' | 'metadata' | 'internalTopics'>
 
-const KeyType = { group: 0, transaction: 1 } as const
+const KeyType = { group: 0, transaction: 1, share: 2 } as const
+/** What Kafka says before v4 where nothing is wrong. */
+const noError = 'NONE'
 
 export default defineHandler(
   findCoordinatorRequest,
@@ -32,17 +34,25 @@ export default defineHandler(
     if (isGroup && keys.length > 0 && !services.metadata.hasTopic(consumerOffsetsTopic)) {
       await services.internalTopics.autoCreate(consumerOffsetsTopic)
     }
-    const coordinators = keys.map(key => find(key, request.keyType, listener, services))
+    const coordinators = keys.map(key => find(key, request.keyType, { apiVersion, listener }, services))
     if (isBatched) {
       return { throttleTimeMs: 0, errorCode: 0, errorMessage: '', nodeId: 0, host: '', port: 0, coordinators }
     }
     const { key: _, ...found } = coordinators[0]!
-    return { throttleTimeMs: 0, ...found, coordinators: [] }
+    const errorMessage = found.errorCode === ErrorCode.NONE ? noError : found.errorMessage
+    return { throttleTimeMs: 0, ...found, errorMessage, coordinators: [] }
   },
   { retainFrom: Infinity },
 )
 
-function find(key: string, keyType: number, listener: string, { groups, metadata }: Services): Coordinator {
+function find(
+  key: string,
+  keyType: number,
+  { apiVersion, listener }: Pick<RequestContext, 'apiVersion' | 'listener'>,
+  { groups, metadata }: Services,
+): Coordinator {
+  // Nobody coordinates share groups here; before v6 there were none.
+  if (keyType === KeyType.share && apiVersion >= 6) return nowhere(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, '')
   if (keyType !== KeyType.group && keyType !== KeyType.transaction) {
     return nowhere(key, ErrorCode.INVALID_REQUEST, `Key type ${keyType} is not known.`)
   }
@@ -52,7 +62,7 @@ function find(key: string, keyType: number, listener: string, { groups, metadata
   const endpoint = metadata.endpoint(leader, listener)
   if (endpoint === undefined) return unavailable
   const { host, port } = endpoint
-  return { key, nodeId: leader, host, port, errorCode: ErrorCode.NONE, errorMessage: null }
+  return { key, nodeId: leader, host, port, errorCode: ErrorCode.NONE, errorMessage: '' }
 }
 
 function nowhere(key: string, errorCode: ErrorCode, errorMessage: string): Coordinator {

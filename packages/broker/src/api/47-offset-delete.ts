@@ -12,14 +12,15 @@ export default defineHandler(
   offsetDeleteResponse,
   [0, 0],
   async ({ groupId, topics }, _context, { groups, metadata }: Pick<GroupServices, 'groups' | 'metadata'>) => {
-    const known = topics.filter(({ name }) => metadata.hasTopic(name))
-    const partitions = known.flatMap(({ name: topic, partitions: asked }) =>
-      asked.map(({ partitionIndex: partition }) => ({ topic, partition })),
-    )
+    const partitions = topics
+      .flatMap(({ name: topic, partitions: asked }) =>
+        asked.map(({ partitionIndex: partition }) => ({ topic, partition })),
+      )
+      .filter(({ topic, partition }) => metadata.hasPartition(topic, partition))
     const outcome = await groups.deleteOffsets(groupId, partitions)
     if (typeof outcome === 'number') return { errorCode: outcome, throttleTimeMs: 0, topics: [] }
-    const codeOf = (topic: string): ErrorCode => {
-      if (!metadata.hasTopic(topic)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    const codeOf = (topic: string, partition: number): ErrorCode => {
+      if (!metadata.hasPartition(topic, partition)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
       return outcome.has(topic) ? ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC : ErrorCode.NONE
     }
     return {
@@ -27,7 +28,7 @@ export default defineHandler(
       throttleTimeMs: 0,
       topics: topics.map(({ name, partitions: asked }) => ({
         name,
-        partitions: asked.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codeOf(name) })),
+        partitions: asked.map(({ partitionIndex }) => ({ partitionIndex, errorCode: codeOf(name, partitionIndex) })),
       })),
     }
   },

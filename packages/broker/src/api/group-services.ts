@@ -1,5 +1,6 @@
 import type { Random } from '@millrace/runtime/ports'
 import type { GroupCoordinator } from '../coordinators/group-coordinator.ts'
+import type { ConsumerOffsets } from '../metadata/consumer-offsets.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 
@@ -7,6 +8,8 @@ import type { BrokerSettings } from '../settings/broker-settings.ts'
 export interface GroupServices {
   readonly groups: GroupCoordinator
   readonly metadata: MetadataCache
+  /** Offsets in ZooKeeper, for v0. */
+  readonly consumerOffsets: ConsumerOffsets
   readonly settings: BrokerSettings
   readonly random: Random
   /** Begins to create an internal topic that nobody has yet; answers the code of that. */

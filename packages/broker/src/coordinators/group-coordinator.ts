@@ -109,11 +109,10 @@ export class GroupCoordinator {
     return host.run((shard, now) => shard.leave(groupId, members, now))
   }
 
-  async commitOffsets(request: OffsetCommitRequest): Promise<ErrorCode> {
+  async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitReply> {
     const host = this.#hostOf(request.groupId, 'may be empty')
-    if (typeof host === 'number') return host
-    const reply = await host.park<OffsetCommitReply>((shard, token, now) => shard.commitOffsets(request, token, now))
-    return reply.errorCode
+    if (typeof host === 'number') return { errorCode: host, isRefused: true }
+    return host.park((shard, token, now) => shard.commitOffsets(request, token, now))
   }
 
   /** Of one group, a reader of its offsets; or why there is none. */
@@ -165,8 +164,8 @@ export class GroupCoordinator {
     const host = this.#hostOf(groupId)
     if (typeof host === 'number') return host
     let read: ReadonlySet<string> = new Set()
-    const reply = await host.park<DeletionReply>((shard, token) => {
-      read = shard.deleteOffsets(groupId, partitions, token)
+    const reply = await host.park<DeletionReply>((shard, token, now) => {
+      read = shard.deleteOffsets(groupId, partitions, token, now)
     })
     return reply.errorCode === ErrorCode.NONE ? read : reply.errorCode
   }
@@ -245,7 +244,7 @@ export class GroupCoordinator {
     const gone = removedPartitions.filter(({ topic }) => topic !== this.#options.topic)
     if (gone.length === 0) return
     for (const host of this.#hosts.values()) {
-      if (host.runtime.phase === 'active') host.run(shard => shard.onPartitionsDeleted(gone))
+      if (host.runtime.phase === 'active') host.run((shard, now) => shard.onPartitionsDeleted(gone, now))
     }
   }
 }

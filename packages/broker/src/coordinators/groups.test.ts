@@ -24,7 +24,11 @@ let connection: Connection
 afterEach(() => broker.stop())
 
 const minute = 60_000
-const quick = { 'group.initial.rebalance.delay.ms': '0', 'offsets.topic.num.partitions': '3' }
+const quick = {
+  'group.initial.rebalance.delay.ms': '0',
+  'offsets.topic.num.partitions': '3',
+  'offsets.topic.replication.factor': '1',
+}
 
 async function start(properties: Record<string, string> = {}): Promise<void> {
   broker = await VirtualBroker.start({ ...quick, ...properties })
@@ -331,7 +335,7 @@ describe('bad input', () => {
     [
       'find: unknown key type',
       async () =>
-        (await ask(findCoordinatorRequest, findCoordinatorResponse, { coordinatorKeys: ['g'], keyType: 2 }))
+        (await ask(findCoordinatorRequest, findCoordinatorResponse, { coordinatorKeys: ['g'], keyType: 3 }))
           .coordinators[0]!.errorCode,
       ErrorCode.INVALID_REQUEST,
     ],

@@ -353,5 +353,8 @@ export const logDirEventZnode: Znode<[name: string], number> = jsonZnode({
 export const consumerOffsetZnode: Znode<[group: string, topic: string, partition: number], number> = textZnode({
   path: (group, topic, partition) => `/consumers/${group}/offsets/${topic}/${partition}`,
   write: String,
-  read: integerText,
+  read: text => {
+    const offset = integerText(text)
+    return offset !== undefined && Number.isSafeInteger(offset) ? offset : undefined
+  },
 })

@@ -3,7 +3,7 @@ import { checkMember } from './classic-group.ts'
 import type { GroupEntry, OffsetRecord } from './entries.ts'
 import type { Group } from './group.ts'
 import type { MemberIdentity, Moment } from './group-requests.ts'
-import { consumerProtocolType, subscribedTopics } from './subscribed-topics.ts'
+import { consumerProtocolType } from './subscribed-topics.ts'
 
 export interface TopicPartition {
   readonly topic: string
@@ -80,8 +80,7 @@ export function checkOffsetDeletion(group: Group): {
   if (group.protocolType !== consumerProtocolType) {
     return { errorCode: ErrorCode.NON_EMPTY_GROUP, isSubscribed: () => false }
   }
-  const topics = subscribedTopics(group)
-  // Between generations nobody knows who will read what: then every topic counts.
+  const topics = group.subscribedTopics
   return { errorCode: ErrorCode.NONE, isSubscribed: topic => topics === null || topics.has(topic) }
 }
 
@@ -113,7 +112,7 @@ function expiryBase(group: Group): ExpiryBase | null {
     return (_topic, offset) => (since >= 0 ? since : offset.commitTimestampMs)
   }
   if (!group.is('Stable')) return null
-  const topics = subscribedTopics(group)
+  const topics = group.subscribedTopics
   if (topics === null) return null
   return (topic, offset) => (topics.has(topic) ? null : offset.commitTimestampMs)
 }

@@ -88,9 +88,11 @@ export interface HeartbeatRequest extends MemberIdentity {
 /** What a parked request is told. */
 export type GroupReply = JoinReply | SyncReply | OffsetCommitReply | DeletionReply
 
-/** One code for all partitions that were written. */
+/** One code for all partitions that were to be written. */
 export interface OffsetCommitReply {
   readonly errorCode: ErrorCode
+  /** Nothing was tried: the group does not take offsets from whoever this is, or not now. */
+  readonly isRefused: boolean
 }
 
 export interface DeletionReply {

@@ -95,7 +95,7 @@ export class GroupShard {
     const isHeard = refusal === ErrorCode.NONE || refusal === ErrorCode.REBALANCE_IN_PROGRESS
     if (group !== undefined && member !== undefined && isHeard) this.#classic.rebalance.keepAlive(group, member, now)
     if (group === undefined || refusal !== ErrorCode.NONE || offsets.length === 0) {
-      this.#step.reply(token, { errorCode: refusal })
+      this.#step.reply(token, { errorCode: refusal, isRefused: refusal !== ErrorCode.NONE })
       return
     }
     const of = group
@@ -105,7 +105,7 @@ export class GroupShard {
     )
     this.#step.write(entries, errorCode => {
       for (const offset of offsets) noteLanded(of, offset)
-      this.#step.reply(token, { errorCode: offsetWriteError(errorCode) })
+      this.#step.reply(token, { errorCode: offsetWriteError(errorCode), isRefused: false })
     })
   }
 
@@ -124,7 +124,7 @@ export class GroupShard {
   }
 
   /** Replies to `token` when the tombstones are written. Answers the topics that a member reads: those offsets stay. */
-  deleteOffsets(groupId: string, partitions: readonly TopicPartition[], token: number): Set<string> {
+  deleteOffsets(groupId: string, partitions: readonly TopicPartition[], token: number, now: Moment): Set<string> {
     const group = this.#groups.get(groupId)
     const unknown = { errorCode: ErrorCode.GROUP_ID_NOT_FOUND, isSubscribed: () => false }
     const { errorCode, isSubscribed } = group === undefined ? unknown : checkOffsetDeletion(group)
@@ -137,21 +137,18 @@ export class GroupShard {
     const gone = allOffsets(group).filter(
       ({ topic, partition }) => !read.has(topic) && asked.has(`${partition} ${topic}`),
     )
-    if (gone.length === 0) this.#step.reply(token, { errorCode: ErrorCode.NONE })
-    else {
-      const entries = gone.map(partition => offsetTombstone(groupId, partition))
-      this.#step.write(entries, code => this.#step.reply(token, { errorCode: offsetWriteError(code) }))
-    }
+    const reply = (code: ErrorCode): void => this.#step.reply(token, { errorCode: offsetWriteError(code) })
+    if (partitions.length === 0) reply(ErrorCode.NONE)
+    else this.#deleteOffsets(group, gone, now, reply)
     return read
   }
 
   /** The topics are gone: so are the offsets in them. */
-  onPartitionsDeleted(partitions: readonly TopicPartition[]): void {
+  onPartitionsDeleted(partitions: readonly TopicPartition[], now: Moment): void {
     const deleted = new Set(partitions.map(({ topic, partition }) => `${partition} ${topic}`))
     for (const group of this.#groups.values()) {
       const gone = allOffsets(group).filter(({ topic, partition }) => deleted.has(`${partition} ${topic}`))
-      const entries = gone.map(partition => offsetTombstone(group.groupId, partition))
-      if (entries.length > 0) this.#step.write(entries, () => {})
+      if (gone.length > 0 && !group.is('Dead')) this.#deleteOffsets(group, gone, now, () => {})
     }
   }
 
@@ -159,15 +156,7 @@ export class GroupShard {
   expireOffsets(now: Moment): void {
     for (const group of this.#groups.values()) {
       if (group.is('Dead')) continue
-      const expired = expiredOffsets(group, now, this.#settings.offsetsRetentionMs)
-      const isOver = group.is('Empty') && expired.length === allOffsets(group).length && group.pendingMembers.size === 0
-      if (isOver) this.#bury(group, now, () => {})
-      else if (expired.length > 0) {
-        this.#step.write(
-          expired.map(partition => offsetTombstone(group.groupId, partition)),
-          () => {},
-        )
-      }
+      this.#deleteOffsets(group, expiredOffsets(group, now, this.#settings.offsetsRetentionMs), now, () => {})
     }
   }
 
@@ -241,6 +230,21 @@ export class GroupShard {
     const group = new Group(groupId, now.wallMs)
     this.#groups.set(groupId, group)
     return group
+  }
+
+  /** Without members and offsets the group goes too, unless somebody is about to join. */
+  #deleteOffsets(
+    group: Group,
+    partitions: readonly TopicPartition[],
+    now: Moment,
+    onWritten: (errorCode: ErrorCode) => void,
+  ): void {
+    const isOver =
+      group.is('Empty') && partitions.length === allOffsets(group).length && group.pendingMembers.size === 0
+    const entries = partitions.map(partition => offsetTombstone(group.groupId, partition))
+    if (isOver) this.#bury(group, now, onWritten)
+    else if (entries.length === 0) onWritten(ErrorCode.NONE)
+    else this.#step.write(entries, onWritten)
   }
 
   /** The group takes nothing more; once its tombstones are written it is gone. */

@@ -1,6 +1,7 @@
 import { assert } from '@millrace/runtime/invariant'
 import type { GroupRecord, OffsetRecord } from './entries.ts'
 import { nothing, type GroupProtocol, type JoinedMember } from './group-requests.ts'
+import { consumerProtocolType, subscribedTopics } from './subscribed-topics.ts'
 
 /** Names as Kafka's tools show them. */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
@@ -42,6 +43,8 @@ export class Group {
   protocolType: string | null = null
   protocolName: string | null = null
   leaderId: string | null = null
+  /** Who read what when this generation began; null: that is not known, so any topic may be read. */
+  subscribedTopics: ReadonlySet<string> | null = null
   readonly members = new Map<string, Member>()
   /** Instance id -> member id. */
   readonly staticMembers = new Map<string, string>()
@@ -152,6 +155,14 @@ export class Group {
     let best = ''
     for (const [name, count] of votes) if (best === '' || count > (votes.get(best) ?? 0)) best = name
     return best
+  }
+
+  /** At the begin of a generation: until the next one it counts what members asked for then. */
+  noteSubscribedTopics(): void {
+    this.subscribedTopics =
+      this.protocolType === consumerProtocolType
+        ? subscribedTopics([...this.members.values()].map(member => this.metadataOf(member)))
+        : null
   }
 
   metadataOf(member: Member): Buffer {

@@ -26,6 +26,7 @@ export function loadedGroup(
     }
     group.add(loaded, record.protocolType)
   }
+  group.noteSubscribedTopics()
   group.state = group.members.size > 0 ? 'Stable' : 'Empty'
   return group
 }

@@ -174,6 +174,7 @@ export class Rebalance {
   #becomeEmpty(group: Group, now: Moment): void {
     group.protocolName = null
     group.leaderId = null
+    group.noteSubscribedTopics()
     group.become('Empty', now.wallMs)
     const value = group.toRecord(() => nothing)
     // A failure is no loss: without the record the group is as it was, and its members' sessions end again.
@@ -182,6 +183,7 @@ export class Rebalance {
 
   #askForAssignments(group: Group, now: Moment): void {
     group.protocolName = group.selectProtocol()
+    group.noteSubscribedTopics()
     group.become('CompletingRebalance', now.wallMs)
     for (const member of group.members.values()) {
       group.pendingSync.add(member.memberId)
