@@ -321,6 +321,21 @@ describe('sessions', () => {
     expect(valuesIn(rowsOf(await answer)[0]!.records)).toEqual(['a'])
   })
 
+  test('a follower’s session without any news: its fetches wait, one after the other, and hear of what comes', async () => {
+    await broker.createTopic('t', { partitions: [[1, 2]], inSyncReplicas: [1, 2] })
+    const asked = [{ topic: 't', fetchOffset: 0, currentLeaderEpoch: 0 }]
+    const { sessionId } = await fetch(asked, { replicaId: 2, sessionEpoch: 0 })
+    // The first ones read everything once more; then nothing is left that would have to be read.
+    for (let sessionEpoch = 1; sessionEpoch <= 3; sessionEpoch++) {
+      const startedMs = performance.now()
+      expect(rowsOf(await fetch([], { replicaId: 2, sessionId, sessionEpoch, maxWaitMs: 60 }))).toEqual([])
+      expect({ sessionEpoch, waited: performance.now() - startedMs > 40 }).toEqual({ sessionEpoch, waited: true })
+    }
+    const answer = fetch([], { replicaId: 2, sessionId, sessionEpoch: 4, maxWaitMs: 60_000 })
+    await produce('t', ['a'])
+    expect(valuesIn(rowsOf(await answer)[0]!.records)).toEqual(['a'])
+  })
+
   test('unknown session: FETCH_SESSION_ID_NOT_FOUND at the top', async () => {
     const response = await fetch([], { sessionId: 77, sessionEpoch: 3 })
     expect(response).toMatchObject({ errorCode: ErrorCode.FETCH_SESSION_ID_NOT_FOUND, responses: [] })

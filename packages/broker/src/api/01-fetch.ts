@@ -165,7 +165,9 @@ class FetchOperation {
   }
 
   private isComplete(): boolean {
-    if (this.maxWaitMs <= 0 || this.fetches.length === 0) return true
+    if (this.maxWaitMs <= 0) return true
+    // A follower's session without news has nothing to read, but much to wait for: answered at once, an idle one spins.
+    if (this.fetches.length === 0) return !this.session.tellsNews
     let bytes = 0
     for (const fetch of this.fetches) {
       if (fetch.errorCode !== ErrorCode.NONE || fetch.isDiverging || fetch.hasMore) return true
