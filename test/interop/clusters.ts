@@ -21,7 +21,7 @@ export interface MillraceCluster {
   /** Log folders, one per broker. */
   readonly logDirs: readonly string[]
   readonly processes: readonly RunningProcess[]
-  /** Starts broker `index` again on its folder and port, after its process ended. Processes of their own only with an ensemble. */
+  /** Starts broker `index` again on its folder and port, after its process ended; resolves when all that run know each other. Processes of their own only with an ensemble. */
   restart(index: number): Promise<void>
   stop(): Promise<void>
 }
@@ -105,7 +105,11 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
     async restart(i) {
       await processes[i]!.ended()
       processes[i] = launch(i)
-      await untilReady(ports, processes)
+      const running = ports.map((_, each) => each).filter(each => !processes[each]!.exited)
+      await untilReady(
+        running.map(each => ports[each]!),
+        running.map(each => processes[each]!),
+      )
     },
     async stop() {
       await Promise.all(processes.map(process => process.stop()))

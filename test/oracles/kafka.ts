@@ -32,6 +32,9 @@ export const KafkaTool = {
   logDirs: 'org.apache.kafka.tools.LogDirsCommand',
   groups: 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand',
   apiVersions: 'kafka.admin.BrokerApiVersionsCommand',
+  reassign: 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
+  leaderElection: 'org.apache.kafka.tools.LeaderElectionCommand',
+  replicaVerification: 'org.apache.kafka.tools.ReplicaVerificationTool',
   broker: 'kafka.Kafka',
 } as const
 
@@ -40,6 +43,9 @@ export interface JavaOptions {
   readonly allowFailure?: boolean
   readonly timeoutMs?: number
 }
+/** What a JVM that runs something of Kafka's is started with. */
+export const toolJvm = (): string[] => [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`]
+
 /** Runs one of Kafka's tools to its end. */
 export function kafkaTool(
   mainClass: string,
@@ -49,7 +55,7 @@ export function kafkaTool(
   return runProcess({
     name: mainClass,
     command: 'java',
-    args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, mainClass, ...args],
+    args: [...toolJvm(), mainClass, ...args],
     ...options,
   })
 }
@@ -62,7 +68,7 @@ export function javaSource(
   return runProcess({
     name: file,
     command: 'java',
-    args: [...quick, log4j(folder(), 'ERROR'), '-cp', `${oraclePath('kafka')}/*`, file, ...args],
+    args: [...toolJvm(), file, ...args],
     ...options,
   })
 }
