@@ -160,6 +160,7 @@ export class Model {
     }
     network.forEach((held, message) => {
       actions.push({ do: 'deliver', message, then: 'answered' })
+      if (held.kind === 'fetch') actions.push({ do: 'deliver', message, then: 'held' })
       if (held.kind === 'alter' && held.copy === 0) {
         actions.push({ do: 'deliver', message, then: 'lost' })
         if (heldAlters < bounds.heldAlters) actions.push({ do: 'deliver', message, then: 'held' })
@@ -389,7 +390,9 @@ export class Model {
       case 'fetch': {
         const { from, to, brokerEpoch, asked } = message
         const { answer, records } = this.serve(from, to, brokerEpoch, asked)
-        if (this.world.replicas[from]!.brokerEpoch === brokerEpoch) this.take(from, asked, answer, records)
+        if (this.world.replicas[from]!.brokerEpoch !== brokerEpoch) return
+        if (then === 'held') this.send({ kind: 'fetched', to: from, brokerEpoch, asked, answer, records })
+        else this.take(from, asked, answer, records)
         return
       }
       case 'fetched': {
@@ -432,7 +435,9 @@ export class Model {
     const last = orders.at(-1)!
     const brokerEpochs = last.brokerEpochs.map((epoch, index) => (index === id ? replica.brokerEpoch : epoch))
     const resent = { ...znode, brokerEpochs }
-    this.world = { ...this.world, orders: [...orders.slice(0, -1), resent], restarts: restarts + 1 }
+    // Its connections ended with its process: no answer finds it any more.
+    const network = this.world.network.filter(each => each.kind !== 'fetched' || each.to !== id)
+    this.world = { ...this.world, network, orders: [...orders.slice(0, -1), resent], restarts: restarts + 1 }
   }
 
   private lose(id: number): void {

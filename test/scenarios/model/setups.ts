@@ -18,9 +18,11 @@ const base: Bounds = {
 /** What is searched through: small, but everything may happen at any moment. */
 export const searchBounds: Readonly<Record<string, Bounds>> = {
   atomic: base,
-  delayed: { ...base, heldFetches: 1 },
   copied: { ...base, lastEpoch: 1, copiedAlters: true },
+  delayed: { ...base, lastEpoch: 1, heldFetches: 1 },
   restarted: { ...base, lastEpoch: 1, restarts: 1, heldFetches: 1 },
+  'two delayed': { ...base, logEnd: 1, lastEpoch: 1, heldFetches: 2 },
+  'delayed through three epochs': { ...base, logEnd: 1, heldFetches: 1 },
 }
 
 /** What is walked through at random: larger, and longer. */
