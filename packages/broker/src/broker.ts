@@ -21,6 +21,7 @@ import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
 import { FormerSession } from './metadata/former-session.ts'
 import type { StoredSession } from './metadata/session-file.ts'
+import { FirstWord } from './metadata/first-word.ts'
 import { FinalizedFeatures } from './metadata/finalized-features.ts'
 import { logDirEventPrefix, logDirEventZnode } from './metadata/znodes.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
@@ -317,6 +318,7 @@ export class Broker {
       }),
       deadlines,
       topicAutoCreation: topicCreation,
+      firstWord: new FirstWord({ metadata, expectsTopics: () => logs.all().length > 0 }),
       advertisedApis: advertisedApis(handlers),
       finalizedFeaturesEpoch: () => features.epoch,
     }

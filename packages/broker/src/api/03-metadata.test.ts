@@ -36,6 +36,15 @@ const named = (response: MetadataResponse): [string | null, number][] =>
 
 const byName = ([a]: [string | null, number], [b]: [string | null, number]): number => ((a ?? '') < (b ?? '') ? -1 : 1)
 
+test('the controller has not spoken to this broker yet: the answer waits for its word', async () => {
+  let say = (): void => {}
+  broker.firstWord = new Promise(resolve => (say = resolve))
+  const answer = ask([{ name: 'a' }], { allowAutoTopicCreation: false })
+  await broker.createTopic('a')
+  say()
+  expect(named(await answer)).toEqual([['a', 0]])
+})
+
 describe('which topics', () => {
   beforeEach(async () => {
     await broker.createTopic('a', { topicId })

@@ -2,6 +2,7 @@
 //
 // Behavior
 // - Brokers, controller and topics as the controller last told this broker, with endpoints of the listener that was asked on.
+// - Until the controller has spoken to a broker that just started, the question waits (three seconds at most).
 // - Topics that do not exist are created if broker and client allow it; the answer to the request that did it says
 //   LEADER_NOT_AVAILABLE, and the client asks again.
 // Version notes
@@ -24,58 +25,69 @@ import { ALL_CLUSTER_OPERATIONS, ALL_TOPIC_OPERATIONS, OPERATIONS_NOT_REQUESTED 
 import { defineHandler, type RequestContext } from './handler.ts'
 import type { DataServices } from './services.ts'
 
-type Services = Pick<DataServices, 'metadata' | 'clusterId' | 'settings' | 'topicAutoCreation'>
+type Services = Pick<DataServices, 'metadata' | 'firstWord' | 'clusterId' | 'settings' | 'topicAutoCreation'>
 
 export default defineHandler(
   metadataRequest,
   metadataResponse,
   [0, 12],
   (request, context, services: Services) => {
-    const { metadata, clusterId, settings, topicAutoCreation } = services
-    const { apiVersion } = context
-    // Ids came to the request in v10 and to the broker's ears in v12.
-    const asksByIdTooEarly = apiVersion < 12 && request.topics?.some(each => each.name === null || isId(each.topicId))
-    if (asksByIdTooEarly === true) return invalidRequest(request)
-    const asked = topicsAskedFor(request, apiVersion, metadata)
-    const topicOperations = request.includeTopicAuthorizedOperations ? ALL_TOPIC_OPERATIONS : OPERATIONS_NOT_REQUESTED
-    const failed = (errorCode: number, name: string | null, topicId: string): MetadataResponseTopic => ({
-      errorCode,
-      name,
-      topicId,
-      isInternal: name !== null && isInternalTopic(name),
-      partitions: [],
-      topicAuthorizedOperations: OPERATIONS_NOT_REQUESTED,
-    })
-    const answer = (absent: readonly MetadataResponseTopic[]): MetadataResponse => ({
-      ...clusterPart(metadata, context, clusterId),
-      topics: [
-        ...asked.known.map(topic => describeTopic(topic, metadata, context, topicOperations)),
-        ...absent,
-        ...asked.unknownIds.map(id => failed(ErrorCode.UNKNOWN_TOPIC_ID, null, id)),
-      ],
-      clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
-        ? ALL_CLUSTER_OPERATIONS
-        : OPERATIONS_NOT_REQUESTED,
-    })
-    const { absent } = asked
-    if (absent.length === 0) return answer([])
-    if (request.allowAutoTopicCreation && settings.get('auto.create.topics.enable')) {
-      return topicAutoCreation
-        .createForMetadata(absent)
-        .then(codes =>
-          answer(absent.map(name => failed(codes.get(name) ?? ErrorCode.LEADER_NOT_AVAILABLE, name, ZERO_UUID))),
-        )
-    }
-    return answer(
-      absent.map(name => {
-        const isValid = topicNameProblem(name) === null
-        const errorCode = isValid ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION
-        return failed(errorCode, name, ZERO_UUID)
-      }),
-    )
+    const waiting = services.firstWord.wait()
+    return waiting === null
+      ? metadataOf(request, context, services)
+      : waiting.then(() => metadataOf(request, context, services))
   },
   { retainFrom: Infinity },
 )
+
+function metadataOf(
+  request: MetadataRequest,
+  context: RequestContext,
+  services: Services,
+): MetadataResponse | Promise<MetadataResponse> {
+  const { metadata, clusterId, settings, topicAutoCreation } = services
+  const { apiVersion } = context
+  // Ids came to the request in v10 and to the broker's ears in v12.
+  const asksByIdTooEarly = apiVersion < 12 && request.topics?.some(each => each.name === null || isId(each.topicId))
+  if (asksByIdTooEarly === true) return invalidRequest(request)
+  const asked = topicsAskedFor(request, apiVersion, metadata)
+  const topicOperations = request.includeTopicAuthorizedOperations ? ALL_TOPIC_OPERATIONS : OPERATIONS_NOT_REQUESTED
+  const failed = (errorCode: number, name: string | null, topicId: string): MetadataResponseTopic => ({
+    errorCode,
+    name,
+    topicId,
+    isInternal: name !== null && isInternalTopic(name),
+    partitions: [],
+    topicAuthorizedOperations: OPERATIONS_NOT_REQUESTED,
+  })
+  const answer = (absent: readonly MetadataResponseTopic[]): MetadataResponse => ({
+    ...clusterPart(metadata, context, clusterId),
+    topics: [
+      ...asked.known.map(topic => describeTopic(topic, metadata, context, topicOperations)),
+      ...absent,
+      ...asked.unknownIds.map(id => failed(ErrorCode.UNKNOWN_TOPIC_ID, null, id)),
+    ],
+    clusterAuthorizedOperations: request.includeClusterAuthorizedOperations
+      ? ALL_CLUSTER_OPERATIONS
+      : OPERATIONS_NOT_REQUESTED,
+  })
+  const { absent } = asked
+  if (absent.length === 0) return answer([])
+  if (request.allowAutoTopicCreation && settings.get('auto.create.topics.enable')) {
+    return topicAutoCreation
+      .createForMetadata(absent)
+      .then(codes =>
+        answer(absent.map(name => failed(codes.get(name) ?? ErrorCode.LEADER_NOT_AVAILABLE, name, ZERO_UUID))),
+      )
+  }
+  return answer(
+    absent.map(name => {
+      const isValid = topicNameProblem(name) === null
+      const errorCode = isValid ? ErrorCode.UNKNOWN_TOPIC_OR_PARTITION : ErrorCode.INVALID_TOPIC_EXCEPTION
+      return failed(errorCode, name, ZERO_UUID)
+    }),
+  )
+}
 
 function isId(topicId: string): boolean {
   return topicId !== ZERO_UUID

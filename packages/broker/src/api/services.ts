@@ -1,6 +1,7 @@
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 import type { FetchSessions } from '../core/partition/fetch-session.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
+import type { FirstWord } from '../metadata/first-word.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { TopicConfigs } from '../metadata/topic-configs.ts'
 import type { Partitions } from '../replication/partitions.ts'
@@ -29,6 +30,7 @@ export interface DataServices {
   readonly clusterId: string
   readonly settings: BrokerSettings
   readonly metadata: MetadataCache
+  readonly firstWord: Pick<FirstWord, 'wait'>
   readonly partitions: Partitions
   readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly logs: LogDirectories

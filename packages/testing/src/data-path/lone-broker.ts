@@ -60,6 +60,8 @@ export class LoneBroker {
   /** What the wall clock shows; null: the real time. */
   wallMs: number | null = null
   /** What Metadata requests wanted created. */
+  /** What questions for metadata wait for. */
+  firstWord: Promise<void> | null = null
   readonly wantedTopics: string[] = []
   brokerEpoch = 1
   readonly dispatcher: Dispatcher<DataServices>
@@ -139,6 +141,7 @@ export class LoneBroker {
           return Promise.resolve(new Map(topics.map(topic => [topic, 5])))
         },
       },
+      firstWord: { wait: () => this.firstWord },
       advertisedApis: advertisedApis(dataHandlers),
       finalizedFeaturesEpoch: () => 0,
     }

@@ -1,0 +1,62 @@
+import { describe, expect, test } from '@jest/globals'
+import { updateMetadataRequest } from '@millrace/protocol/messages/06-update-metadata'
+import { emptyOf } from '@millrace/protocol/schema'
+import { VirtualTime } from '@millrace/testing/world/virtual-time'
+import { FirstWord } from './first-word.ts'
+import { MetadataCache } from './metadata-cache.ts'
+
+const partitionState = {
+  ...{ partitionIndex: 0, controllerEpoch: 1, leader: 1, leaderEpoch: 0, zkVersion: 0, topicName: '' },
+  ...{ isr: [1], replicas: [1], offlineReplicas: [] },
+}
+const topics = [{ topicName: 't', topicId: 'abcdefghijklmnopqrstuA', partitionStates: [partitionState] }]
+
+describe('questions to a broker that has just started', () => {
+  function started(expectsTopics: boolean) {
+    const time = new VirtualTime()
+    const metadata = new MetadataCache(time)
+    const firstWord = new FirstWord({ metadata, expectsTopics: () => expectsTopics })
+    let isAnswered = false
+    const ask = (): void => {
+      const waiting = firstWord.wait()
+      if (waiting === null) isAnswered = true
+      else void waiting.then(() => (isAnswered = true))
+    }
+    const say = (topicStates: typeof topics | []): void =>
+      void metadata.apply({ ...emptyOf(updateMetadataRequest), controllerId: 1, controllerEpoch: 1, topicStates })
+    return { time, ask, say, firstWord, isAnswered: () => isAnswered }
+  }
+
+  test('no logs on its disk: wait until the controller names itself', async () => {
+    const { time, ask, say, isAnswered } = started(false)
+    ask()
+    await time.run(100)
+    expect(isAnswered()).toBe(false)
+    say([])
+    await time.run(0)
+    expect(isAnswered()).toBe(true)
+  })
+
+  test('logs on its disk: wait for topics, which follow the first word of a new controller', async () => {
+    const { time, ask, say, isAnswered, firstWord } = started(true)
+    ask()
+    say([])
+    await time.run(100)
+    expect(isAnswered()).toBe(false)
+    say(topics)
+    await time.run(0)
+    expect(isAnswered()).toBe(true)
+    expect(firstWord.wait()).toBeNull()
+  })
+
+  test('no word within three seconds, or logs that nobody knows: answered all the same, and nobody waits again', async () => {
+    const { time, ask, say, isAnswered, firstWord } = started(true)
+    ask()
+    say([])
+    await time.run(2_900)
+    expect(isAnswered()).toBe(false)
+    await time.run(200)
+    expect(isAnswered()).toBe(true)
+    expect(firstWord.wait()).toBeNull()
+  })
+})
