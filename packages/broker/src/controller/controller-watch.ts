@@ -86,8 +86,11 @@ export class ControllerWatch {
   }
 }
 
-/** A broker that lives has its registration in the session it had, or (fenced) takes it again in the same one at once. */
+/**
+ * Is the session over from which `/controller` was taken? Only a registration in another session shows it: a broker that lives,
+ * and was fenced as well, has none for a moment, until it takes it again in the session it had.
+ */
 async function isDead(coordination: Coordination, { brokerId, sessionId }: DeposedController): Promise<boolean> {
   const registration = await coordination.exists(brokerZnode.path(brokerId))
-  return registration === null || registration.ephemeralOwner !== sessionId
+  return registration !== null && registration.ephemeralOwner !== sessionId
 }

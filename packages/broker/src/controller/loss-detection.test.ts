@@ -198,6 +198,25 @@ describe('wrong hints', () => {
 })
 
 describe('deposition', () => {
+  test('the deposed one lives, and its registration is gone for a moment: that proves nothing, the next one is not deposed', async () => {
+    await start(4)
+    // It lives, and stands for no election again.
+    const deposed = cluster.brokers.get(1)!
+    void deposed.controller.stop()
+    cluster.cut(4, 1, 'refused')
+    await cluster.pass(1000)
+    expect(await cluster.elections()).toBe(2)
+    const second = cluster.active!.id
+    expect([1, 4]).not.toContain(second)
+    await cluster.pass(500)
+    // Fenced too, and too slow to come back: its session lives.
+    deposed.registrar.stop()
+    await cluster.world.during(deposed.client.delete('/brokers/ids/1', AnyVersion))
+    cluster.cut(4, second, 'refused')
+    await cluster.pass(10_000)
+    expect(await cluster.elections()).toBe(2)
+  })
+
   test('prepared against the old controller: fails after a new election', async () => {
     await start(2, { isFast: false })
     const { client } = cluster.brokers.get(2)!
