@@ -26,6 +26,8 @@ function readerOf(field: Field<unknown>, version: number, isFlexible: boolean): 
       return reader => reader.int32()
     case 'int64':
       return reader => reader.int64()
+    case 'nearestInt64':
+      return reader => reader.nearestInt64()
     case 'float64':
       return reader => reader.float64()
     case 'uuid':

@@ -28,6 +28,8 @@ function writerOf(field: Field<unknown>, version: number, isFlexible: boolean): 
       return (writer, value) => writer.int32(value as number)
     case 'int64':
       return (writer, value) => writer.int64(value as number)
+    case 'nearestInt64':
+      return (writer, value) => writer.nearestInt64(value as number)
     case 'float64':
       return (writer, value) => writer.float64(value as number)
     case 'uuid':

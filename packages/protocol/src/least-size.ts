@@ -1,6 +1,6 @@
 import { isCarried, isNullable, type Field } from './schema.ts'
 
-const sizes = { bool: 1, int8: 1, int16: 2, uint16: 2, int32: 4, int64: 8, float64: 8, uuid: 16 }
+const sizes = { bool: 1, int8: 1, int16: 2, uint16: 2, int32: 4, int64: 8, nearestInt64: 8, float64: 8, uuid: 16 }
 
 /** Bytes that the smallest value of `field` takes at `version`: what bounds the count of an array before anything is allocated. */
 export function leastSize(field: Field<unknown>, version: number, isFlexible: boolean): number {

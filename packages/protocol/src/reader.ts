@@ -68,6 +68,12 @@ export class Reader {
     return value
   }
 
+  /** Exact up to ±2^53, and in the right order beyond. */
+  nearestInt64(): number {
+    const at = this.#take(8)
+    return this.#view.getInt32(at) * 0x1_0000_0000 + this.#view.getUint32(at + 4)
+  }
+
   bigint64(): bigint {
     return this.#view.getBigInt64(this.#take(8))
   }

@@ -37,6 +37,7 @@ const zeros = {
   uint16: 0,
   int32: 0,
   int64: 0,
+  nearestInt64: 0,
   float64: 0,
   uuid: ZERO_UUID,
   string: '',
@@ -133,6 +134,8 @@ export const uint16 = scalar<number>('uint16')
 export const int32 = scalar<number>('int32')
 /** A number: decoding refuses what is beyond 2^53. */
 export const int64 = scalar<number>('int64')
+/** For timestamps of records, which may be any int64: beyond 2^53 the nearest number, in the right order. */
+export const nearestInt64 = scalar<number>('nearestInt64')
 export const float64 = scalar<number>('float64')
 /** 22 characters of URL-safe base64. */
 export const uuid = scalar<string>('uuid')

@@ -66,6 +66,19 @@ test.each(texts.map(text => [text.length, text]))(
   },
 )
 
+test('nearestInt64: exact up to 2^53, the nearest number beyond, both ends of the range', () => {
+  const writer = new Writer()
+  const values = [0, -1, Number.MIN_SAFE_INTEGER, 2 ** 53, -(2 ** 60), 2 ** 63, -(2 ** 63)]
+  for (const value of values) writer.nearestInt64(value)
+  const bytes = writer.finish()
+  const reader = new Reader(bytes)
+  for (const value of values) expect(reader.nearestInt64()).toBe(value)
+  expect(bytes.readBigInt64BE(5 * 8)).toBe(2n ** 63n - 1n)
+  for (const value of [2 ** 64, -(2 ** 64), 0.5, Infinity, NaN]) {
+    expect(() => writer.nearestInt64(value)).toThrow(UnencodableMessage)
+  }
+})
+
 test('writer: numbers that do not fit: UnencodableMessage', () => {
   const writer = new Writer()
   expect(() => writer.int8(128)).toThrow(UnencodableMessage)

@@ -101,6 +101,13 @@ export class Writer {
     this.#view.setUint32(at + 4, value - high * 0x1_0000_0000)
   }
 
+  /** Beyond 2^53 a number is whole, but 2^63 itself is no int64: the largest one stands for it. */
+  nearestInt64(value: number): void {
+    if (Number.isSafeInteger(value)) return this.int64(value)
+    if (!Number.isInteger(value) || Math.abs(value) > 2 ** 63) refuse(value, 'int64')
+    this.bigint64(value === 2 ** 63 ? 2n ** 63n - 1n : BigInt(value))
+  }
+
   bigint64(value: bigint): void {
     if (BigInt.asIntN(64, value) !== value) refuse(value, 'int64')
     const at = this.#reserve(8)

@@ -7,6 +7,7 @@ import {
   type ListOffsetsPartition,
   type ListOffsetsPartitionResponse,
 } from '@millrace/protocol/messages/02-list-offsets'
+import { updateCrc } from '@millrace/protocol/records/record-batch'
 import { LoneBroker } from '@millrace/testing/data-path/lone-broker'
 import { batchOf, produceOf } from '@millrace/testing/data-path/requests'
 
@@ -55,8 +56,24 @@ describe('marks', () => {
     ['a timestamp that a record has', 1001, { offset: 1, timestamp: 1001, leaderEpoch: 3 }],
     ['a timestamp before all', 0, { offset: 0, timestamp: 1000, leaderEpoch: 3 }],
     ['a timestamp after all', 2000, { offset: -1, timestamp: -1, leaderEpoch: -1 }],
+    // Java's Long.MAX_VALUE, as clients ask that mean "none".
+    ['the largest int64', 2 ** 63, { offset: -1, timestamp: -1, leaderEpoch: -1 }],
   ])('%s', async (_name, timestamp, expected) => {
     expect(await list([{ timestamp }])).toEqual([expect.objectContaining({ errorCode: ErrorCode.NONE, ...expected })])
+  })
+
+  test('a record whose timestamp no number holds exactly: found, and told as the nearest one', async () => {
+    const batch = Buffer.from(batchOf(['far']))
+    for (const position of [27, 35]) batch.writeBigInt64BE(2n ** 60n + 1n, position)
+    updateCrc(batch, 0)
+    const produced = await broker.request(produceRequest, produceResponse, 11, produceOf('t', batch, { acks: 1 }))
+    expect(produced.responses[0]!.partitionResponses[0]!.errorCode).toBe(ErrorCode.NONE)
+    const rows = await Promise.all([2 ** 55, 2 ** 60, 2 ** 61].map(timestamp => list([{ timestamp }])))
+    expect(rows.map(([row]) => [row!.offset, row!.timestamp])).toEqual([
+      [4, 2 ** 60],
+      [4, 2 ** 60],
+      [-1, -1],
+    ])
   })
 
   test.each([

@@ -20,6 +20,7 @@ function valueOf(field: Field<unknown>, version: number, chance: Chance, depth: 
     case 'int32':
       return wholeNumber(32, chance)
     case 'int64':
+    case 'nearestInt64':
       return wholeNumber(54, chance)
     case 'float64':
       return chance.of([0, 1, -1.5, 1e300, -5e-324, Infinity, chance.below(1000) / 7])

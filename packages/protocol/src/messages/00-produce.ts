@@ -4,7 +4,7 @@
 // (KIP-110). v8: which records were wrong (KIP-467). v9: flexible. v10: new leader with the error (KIP-951).
 // v11: TRANSACTION_ABORTABLE (KIP-890).
 // `acks=0` has no response at all.
-import { array, bytes, int16, int32, int64, message, string, struct, type Infer } from '../schema.ts'
+import { array, bytes, int16, int32, int64, message, nearestInt64, string, struct, type Infer } from '../schema.ts'
 
 export const produceRequest = message('ProduceRequest', 0, '0-11', '9+', {
   transactionalId: string('3+').nullByDefault(),
@@ -26,7 +26,7 @@ export const produceResponse = message('ProduceResponse', 0, '0-11', '9+', {
       index: int32('0+'),
       errorCode: int16('0+'),
       baseOffset: int64('0+'),
-      logAppendTimeMs: int64('2+').default(-1).ignorable(),
+      logAppendTimeMs: nearestInt64('2+').default(-1).ignorable(),
       logStartOffset: int64('5+').default(-1).ignorable(),
       recordErrors: array('8+', {
         batchIndex: int32('8+'),

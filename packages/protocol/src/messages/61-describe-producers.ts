@@ -1,5 +1,5 @@
 // DescribeProducers, v0: active producers of partitions (KIP-664).
-import { array, int16, int32, int64, message, string, type Infer } from '../schema.ts'
+import { array, int16, int32, int64, message, nearestInt64, string, type Infer } from '../schema.ts'
 
 export const describeProducersRequest = message('DescribeProducersRequest', 61, '0', '0+', {
   topics: array('0+', { name: string('0+'), partitionIndexes: array('0+', int32()) }),
@@ -19,7 +19,7 @@ export const describeProducersResponse = message('DescribeProducersResponse', 61
         producerId: int64('0+'),
         producerEpoch: int32('0+'),
         lastSequence: int32('0+').default(-1),
-        lastTimestamp: int64('0+').default(-1),
+        lastTimestamp: nearestInt64('0+').default(-1),
         coordinatorEpoch: int32('0+'),
         currentTxnStartOffset: int64('0+').default(-1),
       }),
