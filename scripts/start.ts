@@ -56,9 +56,9 @@ const overrides = Object.fromEntries(
 )
 
 /** What gives the promise of the README: a record that was acknowledged with acks=all survives the loss of any broker. */
-const safeTopics = {
-  'default.replication.factor': String(Math.min(3, options.brokers)),
-  'min.insync.replicas': options.brokers >= 3 ? '2' : '1',
+const safeTopics: Record<string, string> = {
+  ...(options.brokers > 1 && { 'default.replication.factor': String(Math.min(3, options.brokers)) }),
+  ...(options.brokers > 2 && { 'min.insync.replicas': '2' }),
 }
 let cluster: Cluster
 try {
