@@ -9,7 +9,11 @@ import { startMillrace, type CoordinationKind, type MillraceCluster } from './cl
 
 jest.setTimeout(60_000)
 
-const quickGroups = { 'group.initial.rebalance.delay.ms': '0', 'offsets.topic.num.partitions': '5' }
+const quickGroups = {
+  'group.initial.rebalance.delay.ms': '0',
+  'offsets.topic.num.partitions': '5',
+  'offsets.topic.replication.factor': '2',
+}
 
 const byNumber = (a: number, b: number): number => a - b
 

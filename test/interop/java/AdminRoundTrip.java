@@ -36,11 +36,11 @@ public class AdminRoundTrip {
         expect(made.topicId("java").get() != null && !made.topicId("java").get().equals(Uuid.ZERO_UUID), made.topicId("java").get());
         expect("1234567".equals(made.config("java").get().get("retention.ms").value()), made.config("java").get());
       });
-      check("createTopics: exists, bad name, bad config, replication above 1", () -> {
+      check("createTopics: exists, bad name, bad config, more replicas than brokers", () -> {
         fails(TopicExistsException.class, admin.createTopics(List.of(new NewTopic("java", 1, (short) 1))).all());
         fails(InvalidTopicException.class, admin.createTopics(List.of(new NewTopic("bad name", 1, (short) 1))).all());
         fails(InvalidConfigurationException.class, admin.createTopics(List.of(new NewTopic("bad-config", 1, (short) 1).configs(Map.of("no.such.config", "1")))).all());
-        fails(InvalidReplicationFactorException.class, admin.createTopics(List.of(new NewTopic("rf3", 1, (short) 3))).all());
+        fails(InvalidReplicationFactorException.class, admin.createTopics(List.of(new NewTopic("rf4", 1, (short) 4))).all());
       });
       check("createTopics: manual assignment, validateOnly", () -> {
         admin.createTopics(List.of(new NewTopic("manual", Map.of(0, List.of(3), 1, List.of(1))))).all().get();
