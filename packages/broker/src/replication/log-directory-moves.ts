@@ -25,12 +25,13 @@ export interface LogDirectoryMovesOptions {
   readonly windowMs: number
   readonly windowCount: number
   readonly onFatal: (error: Error) => void
+  /** Read and written at once: about a millisecond by default, which requests wait for. */
+  readonly sliceBytes?: number
 }
 
-/** Read and written in one turn: about a millisecond, which requests wait for. */
-const sliceBytes = 512 * 1024
+const defaultSliceBytes = 512 * 1024
 /** Of what was appended while the rest was copied: the last few, in the turn of the swap. */
-const slicesAtSwap = 8
+const slicesAtSwap = 4
 /** How often a move that has had its share looks again. */
 const throttledPauseMs = 100
 
@@ -50,6 +51,7 @@ interface Move {
 export class LogDirectoryMoves {
   private readonly options: LogDirectoryMovesOptions
   private readonly rate: SampledRate
+  private readonly sliceBytes: number
   /** In the order they came. */
   private readonly moves = new Map<Partition, Move>()
   private readonly running = new Set<Move>()
@@ -59,6 +61,7 @@ export class LogDirectoryMoves {
   constructor(options: LogDirectoryMovesOptions) {
     this.options = options
     this.rate = new SampledRate(options)
+    this.sliceBytes = options.sliceBytes ?? defaultSliceBytes
   }
 
   /** Moves under way, those that wait for others included. */
@@ -208,13 +211,21 @@ export class LogDirectoryMoves {
         return copy.onFlushed()
       case 'copy':
         if (this.isThrottled()) return this.pause(throttledPauseMs)
-        await from.prefetch(step.fetchOffset, sliceBytes)
+        await from.prefetch(step.fetchOffset, this.sliceBytes)
         if (move.isOver || isBroken(move)) return
-        for (let slices = copy.slicesInTurn(); slices > 0; slices--) if (!this.copySlice(move)) break
+        this.copySlices(move)
         if (to.nextOffset === from.logEndOffset) this.maybeSwap(move)
         return
       case 'swap':
         return this.maybeSwap(move)
+    }
+  }
+
+  private copySlices(move: Move): void {
+    const { from, to, copy } = move
+    const sizes = { remainingBytes: from.size - to.size, sliceBytes: this.sliceBytes }
+    for (let slices = copy.slicesInTurn(sizes); slices > 0; slices--) {
+      if (!this.copySlice(move) || isBroken(move) || this.isThrottled()) return
     }
   }
 
@@ -224,7 +235,7 @@ export class LogDirectoryMoves {
     // The log may have been cut since it was decided what to copy.
     const step = copy.next()
     if (step.kind !== 'copy') return false
-    const batches = from.read({ ...step, maxBytes: sliceBytes, minOneBatch: true })
+    const batches = from.read({ ...step, maxBytes: this.sliceBytes, minOneBatch: true })
     if (batches === null) {
       copy.onNothingLeft()
       return false

@@ -35,8 +35,12 @@ export type CopyStep =
 const flushBytes = 32 * 1024 * 1024
 /** Of a log that takes its place so much may be dirty: as much as any log has after a busy second. */
 const dirtyAtSwapBytes = 4 * 1024 * 1024
-/** A busy log is caught up with by taking larger steps, up to so many slices in one turn. */
+/** A log that is appended to all the time is caught up with in larger steps, up to so many slices in one turn. */
 const slicesMax = 16
+/** The rest of a log that is copied in one turn. */
+const slicesAtEnd = 4
+/** Longer than a burst: who has fallen back over so many turns falls back for good. */
+const turnsPerLook = 64
 
 /**
  * How the log of a replica is copied to another directory (KIP-113). The future log follows the current one as a follower does its
@@ -55,9 +59,10 @@ export class FutureLogCopy {
   private hasOverlap = false
   /** The current log had no batch from there on; -1: it was not asked. */
   private emptyFrom = -1
-  /** Records to copy, when `slicesInTurn` was asked last. */
-  private lag = Infinity
   private slices = 1
+  private turns = 0
+  /** Records that were to be copied at the last look. */
+  private lagThen = Infinity
 
   /** `isNew`: the future log was just made. Otherwise it is what a former life of the broker left. */
   constructor(logs: { readonly current: CopiedLog; readonly future: CopiedLog; readonly isNew: boolean }) {
@@ -84,12 +89,17 @@ export class FutureLogCopy {
     return { kind: this.dirtyBytes > dirtyAtSwapBytes ? 'flush' : 'swap' }
   }
 
-  /** How much of it to copy now, in slices. Once per turn: it grows while the current log grows faster than it is copied. */
-  slicesInTurn(): number {
-    const lag = this.current.logEndOffset - this.future.nextOffset
-    this.slices = lag >= this.lag ? Math.min(slicesMax, this.slices * 2) : Math.max(1, this.slices / 2)
-    this.lag = lag
-    return this.slices
+  /**
+   * How many slices of a `copy` to do in this turn. One, so that others wait for that only; all of the rest when it is small, or the end
+   * would run away for ever; and more and more while the current log grows faster than it is copied. Once per turn.
+   */
+  slicesInTurn(sizes: { readonly remainingBytes: number; readonly sliceBytes: number }): number {
+    if (++this.turns % turnsPerLook === 0) {
+      const lag = this.current.logEndOffset - this.future.nextOffset
+      if (lag >= this.lagThen) this.slices = Math.min(slicesMax, this.slices * 2)
+      this.lagThen = lag
+    }
+    return sizes.remainingBytes <= slicesAtEnd * sizes.sliceBytes ? slicesMax : this.slices
   }
 
   onCopied(bytes: number): void {
