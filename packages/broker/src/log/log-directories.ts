@@ -1,21 +1,20 @@
 import { directoryName, parseDirectoryName, transientDirectoryName } from '@millrace/protocol/storage/file-names'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
-import { FileLocked } from '@millrace/runtime/file-system-error'
 import { assert } from '@millrace/runtime/invariant'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Timer, World } from '@millrace/runtime/ports'
 import type { TopicSettings } from '../settings/topic-settings.ts'
 import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
 import { CommitQueue } from './commit-queue.ts'
+import { DirectorySet } from './directory-set.ts'
 import { loadPartitionLog } from './load-partition-log.ts'
 import type { LogContext } from './log-context.ts'
-import { LogDirectory } from './log-directory.ts'
+import type { LogDirectory } from './log-directory.ts'
 import type { CheckpointedOffsets, FoundFolder } from './log-directory.ts'
 import { DirectoryOffline, DuplicateLog } from './log-errors.ts'
 import { OpenFiles } from './open-files.ts'
 import { TailCache } from './tail-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
-import { isStorageFailure } from './storage-failure.ts'
 import { Trash } from './trash.ts'
 
 export interface LogDirectoriesOptions {
@@ -83,19 +82,15 @@ const defaultInitialTaskDelayMs = 30_000
 const defaultTailBytesMax = 16 * 1024 * 1024
 /** flush.ms may be set for one topic only; a look at every log this often costs nothing. */
 const flushCheckAtMostMs = 1000
-/** Wishes where logs are to be made. They are for a reassignment that is about to come, so the oldest may be forgotten. */
-const wishesMax = 100_000
 
 /** All partition logs of a broker, over all its log.dirs. */
 export class LogDirectories {
   readonly #options: LogDirectoriesOptions
   readonly #context: LogContext
-  readonly #directories: readonly LogDirectory[]
+  readonly #directories: DirectorySet
   readonly #logs = new Map<string, PartitionLog>()
   /** Copies of `#logs` on their way into another directory (KIP-113). Some may be of logs that are offline. */
   readonly #futures = new Map<string, PartitionLog>()
-  /** Directories in which logs are to be created, by `topic-partition`. */
-  readonly #wishes = new Map<string, string>()
   readonly #trash: Trash
   #effects: LogDirectoriesEffects = { directoryFailed: () => {} }
   #timers: Timer[] = []
@@ -114,9 +109,10 @@ export class LogDirectories {
       commits: new CommitQueue(world.timers),
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,
-      onFailure: (directory, error) => this.onFailure(directory, error),
+      onFailure: (directory, error) => this.#directories.fail(directory, error),
     }
-    this.#directories = options.directories.map(path => new LogDirectory(this.#context, path))
+    const onFailed = (directory: LogDirectory, error: Error): void => this.onFailed(directory, error)
+    this.#directories = new DirectorySet(this.#context, options.directories, onFailed)
   }
 
   attach(effects: LogDirectoriesEffects): void {
@@ -129,11 +125,11 @@ export class LogDirectories {
   }
 
   get hasOffline(): boolean {
-    return this.#directories.some(directory => !directory.isOnline)
+    return this.#directories.online.length < this.#directories.all.length
   }
 
   get onlineDirectories(): readonly string[] {
-    return this.#directories.filter(directory => directory.isOnline).map(({ path }) => path)
+    return this.#directories.online.map(({ path }) => path)
   }
 
   /**
@@ -142,17 +138,17 @@ export class LogDirectories {
    */
   async load(): Promise<void> {
     try {
-      for (const directory of this.#directories) this.attempt(directory, () => directory.open())
+      for (const directory of this.#directories.all) this.attempt(directory, () => directory.open())
     } catch (error) {
-      for (const directory of this.#directories) directory.release()
+      this.#directories.release()
       throw error
     }
     const plan = this.surveyFolders()
-    for (const directory of this.#directories) {
+    for (const directory of this.#directories.all) {
       if (directory.isOnline) await this.loadDirectory(directory, plan)
     }
     if (this.onlineDirectories.length === 0)
-      throw this.#directories[0]?.failure ?? new DirectoryOffline('log.dirs is empty')
+      throw this.#directories.all[0]?.failure ?? new DirectoryOffline('log.dirs is empty')
   }
 
   /** Starts retention, flushes by time and checkpoints. */
@@ -203,27 +199,21 @@ export class LogDirectories {
     if (this.hasOffline && !options.isNew) {
       throw new DirectoryOffline(`the log of ${topic}-${partition} may be in a directory that is offline`)
     }
-    const directory = this.preferredFor(topic, partition) ?? this.leastUsed()
-    const log = this.makeLog(directory, options, directoryName(topic, partition))
-    this.#logs.set(directoryName(topic, partition), log)
-    this.#wishes.delete(directoryName(topic, partition))
+    const key = directoryName(topic, partition)
+    const log = this.makeLog(this.#directories.choose(key), options, key)
+    this.#logs.set(key, log)
+    this.#directories.forget(key)
     return log
   }
 
   /** Whether this is one of log.dirs, and works. */
   stateOf(path: string): 'online' | 'offline' | 'unknown' {
-    const directory = this.#directories.find(each => each.path === path)
-    if (directory === undefined) return 'unknown'
-    return directory.isOnline ? 'online' : 'offline'
+    return this.#directories.stateOf(path)
   }
 
   /** The next log of this partition that is created goes there. */
   prefer(topic: string, partition: number, path: string): void {
-    const key = directoryName(topic, partition)
-    this.#wishes.delete(key)
-    this.#wishes.set(key, path)
-    const [oldest] = this.#wishes.keys()
-    if (this.#wishes.size > wishesMax) this.#wishes.delete(oldest!)
+    this.#directories.prefer(directoryName(topic, partition), path)
   }
 
   /** The copy of a log that is on its way into another directory. */
@@ -236,12 +226,12 @@ export class LogDirectories {
     const { topic, partition } = log
     const key = directoryName(topic, partition)
     assert(!this.#futures.has(key), 'a log moves to one directory at a time')
-    const directory = this.directoryAt(path)
+    const directory = this.#directories.at(path)
     if (!directory.isOnline) throw new DirectoryOffline(`${path} is offline`)
     const unique = this.uniqueHex()
     const future = this.makeLog(directory, log, transientDirectoryName(topic, partition, unique, 'future'))
     this.#futures.set(key, future)
-    this.#wishes.delete(key)
+    this.#directories.forget(key)
     future.reconfigure(withoutRetention(this.#options.settingsOf(topic)))
     return future
   }
@@ -265,8 +255,8 @@ export class LogDirectories {
     const current = this.#logs.get(key)
     const future = this.#futures.get(key)
     assert(current !== undefined && future !== undefined, 'a log and its copy')
-    const source = this.directoryOf(current)
-    const target = this.directoryOf(future)
+    const source = this.#directories.of(current)
+    const target = this.#directories.of(future)
     const isReady = this.attempt(target, () => {
       future.takeOver(current)
       target.writeCheckpoints()
@@ -275,9 +265,9 @@ export class LogDirectories {
     const { uniqueHex } = parseDirectoryName(future.path.slice(target.path.length + 1))!
     const before = current.path
     const after = `${source.path}/${transientDirectoryName(topic, partition, uniqueHex, 'delete')}`
-    if (isReady !== true || !this.rename(source, current, after) || !this.sync(source)) return null
-    if (!this.rename(target, future, `${target.path}/${key}`)) {
-      this.rename(source, current, before)
+    if (isReady !== true || !this.#directories.rename(current, after) || !this.#directories.sync(source)) return null
+    if (!this.#directories.rename(future, `${target.path}/${key}`)) {
+      this.#directories.rename(current, before)
       return null
     }
     this.#futures.delete(key)
@@ -285,7 +275,7 @@ export class LogDirectories {
     source.logs.delete(current)
     current.close()
     future.reconfigure(this.#options.settingsOf(topic))
-    this.sync(target)
+    this.#directories.sync(target)
     this.#trash.discardDirectory(after, current.settings.fileDeleteDelayMs)
     this.attempt(source, () => source.writeCheckpoints())
     return future
@@ -322,7 +312,7 @@ export class LogDirectories {
   }
 
   describe(): DirectoryDescription[] {
-    return this.#directories.map(directory => {
+    return this.#directories.all.map(directory => {
       const space = directory.isOnline
         ? this.attempt(directory, () => this.#options.world.files.space(directory.path))
         : undefined
@@ -340,7 +330,7 @@ export class LogDirectories {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.stop()
-    for (const directory of this.#directories) {
+    for (const directory of this.#directories.all) {
       if (directory.isOnline) await this.closeDirectory(directory)
       directory.release()
     }
@@ -351,7 +341,7 @@ export class LogDirectories {
     if (this.#isClosed) return
     this.stop()
     for (const log of [...this.#logs.values(), ...this.#futures.values()]) log.close()
-    for (const directory of this.#directories) directory.release()
+    this.#directories.release()
   }
 
   private stop(): void {
@@ -363,15 +353,15 @@ export class LogDirectories {
 
   /** What lies in all directories, put right where a kill interrupted a swap. Throws DuplicateLog. */
   private surveyFolders(): FolderPlan<FoundFolder> {
-    const online = this.#directories.filter(directory => directory.isOnline)
+    const { online } = this.#directories
     const plan = planFolders(online.flatMap(directory => this.attempt(directory, () => directory.folders()) ?? []))
     const [pair] = plan.duplicates
     if (pair !== undefined) {
-      for (const directory of this.#directories) directory.release()
+      this.#directories.release()
       throw new DuplicateLog(pair.map(({ path }) => path))
     }
     const promoted = plan.promoted.flatMap(folder => {
-      const directory = this.directoryAt(folder.directory)
+      const directory = this.#directories.at(folder.directory)
       const path = `${folder.directory}/${directoryName(folder.topic, folder.partition)}`
       this.#options.logger.warn('a move between log directories is completed', { from: folder.path, to: path })
       const isDone = this.attempt(directory, () => {
@@ -443,36 +433,18 @@ export class LogDirectories {
 
   /** Out of its directory: its folder is renamed, and goes after file.delete.delay.ms. */
   private retire(log: PartitionLog): void {
-    const directory = this.directoryOf(log)
+    const directory = this.#directories.of(log)
     directory.logs.delete(log)
     log.close()
     if (!directory.isOnline) return
     const { topic, partition } = log
     const path = `${directory.path}/${transientDirectoryName(topic, partition, this.uniqueHex(), 'delete')}`
-    if (!this.rename(directory, log, path) || !this.sync(directory)) return
+    if (!this.#directories.rename(log, path) || !this.#directories.sync(directory)) return
     this.#trash.discardDirectory(path, log.settings.fileDeleteDelayMs)
     this.attempt(directory, () => {
       directory.writeRecoveryPoints()
       directory.writeLogStartOffsets()
     })
-  }
-
-  /** False: it did not work, and the directory is offline. */
-  private rename(directory: LogDirectory, log: PartitionLog, path: string): boolean {
-    const isDone = this.attempt(directory, () => {
-      this.#options.world.files.rename(log.path, path)
-      log.renamed(path)
-      return true
-    })
-    return isDone === true
-  }
-
-  private sync(directory: LogDirectory): boolean {
-    const isDone = this.attempt(directory, () => {
-      this.#options.world.files.syncDirectory(directory.path)
-      return true
-    })
-    return isDone === true
   }
 
   private describeLog(log: PartitionLog): LogDescription {
@@ -497,7 +469,7 @@ export class LogDirectories {
   }
 
   private checkpoint(write: (directory: LogDirectory) => void): void {
-    for (const directory of this.#directories) {
+    for (const directory of this.#directories.all) {
       if (directory.isOnline) this.attempt(directory, () => write(directory))
     }
   }
@@ -507,53 +479,15 @@ export class LogDirectories {
     for (const log of this.#logs.values()) if (!log.isOffline && log.isFlushDue(nowMs)) void log.flushAsync()
   }
 
-  /** With the fewest logs; the first of several. */
-  private leastUsed(): LogDirectory {
-    let best: LogDirectory | null = null
-    let fewest = Infinity
-    for (const directory of this.#directories) {
-      const count = directory.isOnline ? directory.logs.size : Infinity
-      if (count >= fewest) continue
-      fewest = count
-      best = directory
-    }
-    if (best === null) throw new DirectoryOffline('every log directory is offline')
-    return best
-  }
-
-  /** Where a wish says, if that works. */
-  private preferredFor(topic: string, partition: number): LogDirectory | undefined {
-    const path = this.#wishes.get(directoryName(topic, partition))
-    return this.#directories.find(directory => directory.path === path && directory.isOnline)
-  }
-
-  private directoryOf(log: PartitionLog): LogDirectory {
-    return this.directoryAt(log.directory)
-  }
-
-  private directoryAt(path: string): LogDirectory {
-    return this.#directories.find(directory => directory.path === path)!
-  }
-
-  /** Runs file work on a directory; a failure takes it offline, and undefined comes back. A foreign lock is the operator's business: it is thrown. */
   private attempt<T>(directory: LogDirectory, work: () => T): T | undefined {
-    try {
-      return work()
-    } catch (error) {
-      if (error instanceof FileLocked || !isStorageFailure(error)) throw error
-      this.onFailure(directory.path, error)
-      return undefined
-    }
+    return this.#directories.attempt(directory, work)
   }
 
-  private onFailure(path: string, error: Error): void {
-    const directory = this.directoryAt(path)
-    if (!directory.isOnline) return
-    directory.failure = error
-    const isLast = this.onlineDirectories.length === 0
+  private onFailed({ path, logs }: LogDirectory, error: Error): void {
+    const isLast = this.#directories.online.length === 0
     this.#options.logger.error('log directory is offline', { directory: path, error: error.message, isLast })
     for (const [key, future] of this.#futures) if (future.directory === path) this.#futures.delete(key)
-    for (const log of directory.logs) log.goOffline(error)
+    for (const log of logs) log.goOffline(error)
     this.#options.world.timers.soon(() => this.#effects.directoryFailed(path, error, isLast))
   }
 

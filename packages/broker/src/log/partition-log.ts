@@ -3,14 +3,12 @@ import {
   baseOffsetAt,
   batchSizeAt,
   isControlAt,
-  partitionLeaderEpochAt,
   producerIdAt,
   setBaseOffset,
   setPartitionLeaderEpoch,
 } from '@millrace/protocol/records/record-batch'
 import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
 import { leaderEpochCheckpointName, partitionMetadataName } from '@millrace/protocol/storage/file-names'
-import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOrigin, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
 import { checkReplicated, summaryOf } from '../core/log/appended-bytes.ts'
@@ -34,7 +32,7 @@ import type { LogEffects } from './log-effects.ts'
 import { DirectoryOffline, OffsetOutOfRange, TopicIdMismatch, UnexpectedAppendOffset } from './log-errors.ts'
 import { isStorageFailure } from './storage-failure.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
-import { noteProducer, rebuildProducerState } from './producer-recovery.ts'
+import { noteBatches, rebuildProducerState } from './producer-recovery.ts'
 import { replaceUnsynced } from './replace-file.ts'
 import { LogTail } from './log-tail.ts'
 import { SegmentWriter } from './segment-writer.ts'
@@ -50,7 +48,6 @@ export interface AppendOptions {
   readonly nowMs: number
 }
 
-const nothingAborted: readonly TransactionIndexEntry[] = []
 const noEffects: LogEffects = { endOffsetAdvanced: () => {}, failed: () => {} }
 
 /**
@@ -471,7 +468,7 @@ export class PartitionLog implements Committable {
   private append(bytes: Buffer, firstOffset: number, appended: AppendedBytes, nowMs: number): AppendRefused | null {
     const isAppended = this.guardedQuietly(() => {
       this.#writer.makeRoom(firstOffset, appended, nowMs)
-      this.#writer.append(bytes, appended, this.noteBatches(bytes))
+      this.#writer.append(bytes, appended, noteBatches(this, this.#producers, bytes))
     })
     if (!isAppended) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
     this.#producers.endOffset = this.#writer.nextOffset
@@ -494,22 +491,6 @@ export class PartitionLog implements Committable {
       position += batch.length
     }
     return null
-  }
-
-  /** Takes leader epochs and producers of `bytes` into account; the aborted transactions that end here. */
-  private noteBatches(bytes: Buffer): readonly TransactionIndexEntry[] {
-    let aborted: TransactionIndexEntry[] | null = null
-    for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
-      const epoch = partitionLeaderEpochAt(bytes, position)
-      if (epoch !== this.leaderEpochs.latest) this.assignLeaderEpoch(epoch, baseOffsetAt(bytes, position))
-      if (producerIdAt(bytes, position) < 0) continue
-      const completed = noteProducer(this.#producers, bytes, position)
-      if (completed === null || !completed.isAborted) continue
-      const { producerId, firstOffset, lastOffset } = completed
-      const lastStableOffset = this.#producers.transactions.lastStableOffsetAfter(completed)
-      ;(aborted ??= []).push({ producerId, firstOffset, lastOffset, lastStableOffset })
-    }
-    return aborted ?? nothingAborted
   }
 
   private askRetention(nowMs: number): ReturnType<typeof segmentsToDelete> {

@@ -1,5 +1,13 @@
-import { isControlAt, producerIdAt } from '@millrace/protocol/records/record-batch'
+import {
+  baseOffsetAt,
+  batchSizeAt,
+  isControlAt,
+  partitionLeaderEpochAt,
+  producerIdAt,
+} from '@millrace/protocol/records/record-batch'
+import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import { endMarkerOf } from '../core/log/end-marker.ts'
+import type { LeaderEpochCache } from '../core/log/leader-epoch-cache.ts'
 import type { ProducerState } from '../core/log/producer-state.ts'
 import type { CompletedTransaction } from '../core/log/transaction-map.ts'
 import type { LogContext } from './log-context.ts'
@@ -8,6 +16,7 @@ import type { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
 
 const windowBytes = 64 * 1024
+const nothingAborted: readonly TransactionIndexEntry[] = []
 
 /** The parts of a log that its producer state is made of. */
 export interface RecoverableProducers {
@@ -37,6 +46,26 @@ export function rebuildProducerState(
     context.bufferPool.give(window)
   }
   producers.endOffset = at.endOffset
+}
+
+/** Takes leader epochs and producers of batches that are appended into account; the aborted transactions that end in them. */
+export function noteBatches(
+  log: { readonly leaderEpochs: LeaderEpochCache; assignLeaderEpoch(epoch: number, startOffset: number): void },
+  producers: ProducerState,
+  bytes: Buffer,
+): readonly TransactionIndexEntry[] {
+  let aborted: TransactionIndexEntry[] | null = null
+  for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
+    const epoch = partitionLeaderEpochAt(bytes, position)
+    if (epoch !== log.leaderEpochs.latest) log.assignLeaderEpoch(epoch, baseOffsetAt(bytes, position))
+    if (producerIdAt(bytes, position) < 0) continue
+    const completed = noteProducer(producers, bytes, position)
+    if (completed === null || !completed.isAborted) continue
+    const { producerId, firstOffset, lastOffset } = completed
+    const lastStableOffset = producers.transactions.lastStableOffsetAfter(completed)
+    ;(aborted ??= []).push({ producerId, firstOffset, lastOffset, lastStableOffset })
+  }
+  return aborted ?? nothingAborted
 }
 
 /** A batch of a producer enters its state; the transaction that it ends, if it is a marker that ends one. */

@@ -17,6 +17,8 @@ const settings = { segmentBytes: 600, indexIntervalBytes: 100, fileDeleteDelayMs
 
 interface WorldOptions {
   readonly bytesPerSecond?: () => number
+  readonly windowMs?: number
+  readonly windowCount?: number
   readonly movesAtOnce?: number
   readonly sliceBytes?: number
 }
@@ -42,7 +44,9 @@ class World {
       ...{ logs: this.logs.directories, clock: time, timers: time, logger: silentLogger },
       bytesPerSecond: this.options.bytesPerSecond ?? (() => Infinity),
       movesAtOnce: this.options.movesAtOnce ?? 3,
-      ...{ windowMs: 1000, windowCount: 11, sliceBytes: this.options.sliceBytes ?? 300 },
+      windowMs: this.options.windowMs ?? 1000,
+      windowCount: this.options.windowCount ?? 11,
+      ...{ sliceBytes: this.options.sliceBytes ?? 300 },
       onFatal: error => void this.failures.push(error),
     })
     return this
@@ -205,6 +209,22 @@ describe('a replica moves', () => {
     bytesPerSecond = Infinity
     await world.logs.time.run(200)
     expect(partition.log.directory).toBe('/b')
+  })
+
+  test('alter.log.dirs.replication.quota.window.num and alter.log.dirs.replication.quota.window.size.seconds: so much time is averaged', async () => {
+    const firstSecond = async (windowMs: number, windowCount: number): Promise<number> => {
+      const world = await new World({ bytesPerSecond: () => 1000, windowMs, windowCount }).start()
+      const partition = world.become('leader')
+      for (let index = 0; index < 1000; index++) produce(partition, 'x'.repeat(33))
+      await world.logs.time.run()
+      world.alter('/b')
+      await world.logs.time.run(1000)
+      return world.logs.directories.futureOf('t', 0)!.size
+    }
+    // What was not used in windows before the move began may be used at once.
+    expect(await firstSecond(1000, 11)).toBeGreaterThan(9_000)
+    expect(await firstSecond(1000, 2)).toBeLessThan(3_000)
+    expect(await firstSecond(5000, 11)).toBeGreaterThan(49_000)
   })
 
   test('num.replica.alter.log.dirs.threads: so many at once, the others wait for them', async () => {

@@ -55,14 +55,14 @@ export const quotaSettings = {
     range: atLeast(1),
     update: 'read-only',
     importance: 'LOW',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/log-directory-moves.test.ts'),
   }),
   'alter.log.dirs.replication.quota.window.size.seconds': int('1', {
     doc: 'Length of each of them.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'LOW',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/log-directory-moves.test.ts'),
   }),
   'leader.replication.throttled.rate': long('9223372036854775807', {
     doc: 'Bytes per second that a leader may send to throttled replicas.',
@@ -86,6 +86,6 @@ export const quotaSettings = {
     update: 'cluster-wide',
     importance: 'MEDIUM',
     isDynamicOnly: true,
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/log-directory-moves.test.ts'),
   }),
 } satisfies Record<string, SettingRow>

@@ -75,7 +75,7 @@ export const replicationSettings = {
     doc: 'Moves between folders at the same time; one per folder where not set.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/replication/log-directory-moves.test.ts'),
   }),
   'auto.leader.rebalance.enable': boolean('true', {
     doc: 'Whether the controller hands leadership back to preferred replicas.',
