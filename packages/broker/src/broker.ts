@@ -23,13 +23,13 @@ import { FormerSession } from './metadata/former-session.ts'
 import type { StoredSession } from './metadata/session-file.ts'
 import { FirstWord } from './metadata/first-word.ts'
 import { FinalizedFeatures } from './metadata/finalized-features.ts'
-import { logDirEventPrefix, logDirEventZnode } from './metadata/znodes.ts'
+import { LogDirFailureNotice } from './metadata/log-dir-failure-notice.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
 import { clusterId } from './metadata/cluster-id.ts'
 import { ConfigChanges } from './metadata/config-changes.ts'
 import { ConsumerOffsets } from './metadata/consumer-offsets.ts'
 import { ConfigStore } from './metadata/config-store.ts'
-import { checkDataFolders, claimDataFolders } from './metadata/meta-properties.ts'
+import { checkDataFolders, claimDataFolders, reachableFolders } from './metadata/meta-properties.ts'
 import { MetadataCache } from './metadata/metadata-cache.ts'
 import { createStartupPaths } from './metadata/startup-paths.ts'
 import { TopicChanges } from './metadata/topic-changes.ts'
@@ -123,8 +123,8 @@ export class Broker {
     const cluster = await clusterId(coordination, world.random)
 
     const directories = logDirectoryPaths(own).map(path => resolve(path))
-    for (const directory of directories) world.files.makeDirectory(directory)
-    const folders = checkDataFolders(world.files, directories, {
+    const { reachable, failed } = reachableFolders(world.files, directories)
+    const folders = checkDataFolders(world.files, reachable, {
       clusterId: cluster,
       configuredBrokerId: own.get('broker.id'),
     })
@@ -160,6 +160,7 @@ export class Broker {
       logger,
       bufferPool,
       directories,
+      failedDirectories: failed,
       settingsOf: topic => topicConfigs.settingsOf(topic),
       initialTaskDelayMs: settings.get('log.initial.task.delay.ms'),
       retentionCheckIntervalMs: settings.get('log.retention.check.interval.ms'),
@@ -234,11 +235,13 @@ export class Broker {
     })
     this.began('partitions', () => partitions.stop())
     registrar.onVanished(() => partitions.stepDown())
+    const failureNotice = new LogDirFailureNotice({ coordination, brokerId, timers: world.timers, logger })
+    this.began('failure notice', () => failureNotice.close())
     logs.attach({
       directoryFailed: (directory, error, isLast) => {
         logger.error('log directory failed', { directory, error: error.message })
         if (isLast) this.options.onFatal(error)
-        else this.tellControllerOfFailedDirectory(brokerId)
+        else failureNotice.tell()
       },
     })
 
@@ -447,15 +450,6 @@ export class Broker {
     this.started.push(...spared)
     this.stopGraceMs = 0
     await this.stopParts('kill')
-  }
-
-  /** Its replicas have to go elsewhere: the controller watches this folder (KIP-112). */
-  private tellControllerOfFailedDirectory(brokerId: number): void {
-    this.coordination
-      .create(logDirEventPrefix, logDirEventZnode.encode(brokerId), { mode: 'persistent-sequential' })
-      .catch((error: unknown) =>
-        this.logger.error('the controller was not told of a failed log directory', { error: String(error) }),
-      )
   }
 
   private began(name: string, stop: () => Promise<void> | void): void {

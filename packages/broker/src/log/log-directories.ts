@@ -23,6 +23,8 @@ export interface LogDirectoriesOptions {
   readonly bufferPool: BufferPool
   /** log.dirs, absolute, in the order of the setting. */
   readonly directories: readonly string[]
+  /** Those of them that are offline before they are looked at, and why. */
+  readonly failedDirectories?: ReadonlyMap<string, Error>
   /** Effective settings of a topic at this moment. */
   readonly settingsOf: (topic: string) => TopicSettings
   /** log.initial.task.delay.ms: before the first look for segments to delete; Kafka's 30 s where not given. */
@@ -137,8 +139,9 @@ export class LogDirectories {
    * another process, or when none is left. Lets the loop turn between logs.
    */
   async load(): Promise<void> {
+    for (const [path, error] of this.#options.failedDirectories ?? []) this.#directories.fail(path, error)
     try {
-      for (const directory of this.#directories.all) this.attempt(directory, () => directory.open())
+      for (const directory of this.#directories.online) this.attempt(directory, () => directory.open())
     } catch (error) {
       this.#directories.release()
       throw error

@@ -1,3 +1,4 @@
+import { FileSystemError } from '@millrace/runtime/file-system-error'
 import type { FileSystem } from '@millrace/runtime/ports'
 import { formatProperties, parseProperties } from '../settings/properties.ts'
 import { inPropertiesOrder } from './properties-order.ts'
@@ -99,6 +100,30 @@ export interface CheckedFolders {
   readonly brokerId: number | null
   /** What each folder has; null for a new one. */
   readonly found: ReadonlyMap<string, MetaProperties | null>
+}
+
+/**
+ * Makes the folders that are missing. Those that cannot be made or read, because their disk died, are apart: the broker goes on with the
+ * others. Throws what the first one failed with when none is left.
+ */
+export function reachableFolders(
+  files: FileSystem,
+  directories: readonly string[],
+): { readonly reachable: readonly string[]; readonly failed: ReadonlyMap<string, FileSystemError> } {
+  const failed = new Map<string, FileSystemError>()
+  for (const directory of directories) {
+    try {
+      files.makeDirectory(directory)
+      if (files.stat(pathIn(directory)) !== null) files.readFile(pathIn(directory))
+    } catch (error) {
+      if (!(error instanceof FileSystemError)) throw error
+      failed.set(directory, error)
+    }
+  }
+  const reachable = directories.filter(directory => !failed.has(directory))
+  const [first] = failed.values()
+  if (reachable.length === 0 && first !== undefined) throw first
+  return { reachable, failed }
 }
 
 /**

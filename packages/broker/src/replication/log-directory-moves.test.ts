@@ -152,7 +152,8 @@ describe('a replica moves', () => {
       followed.take(answer(changes), 0)
       await world.turn()
     }
-    for (let offset = 0; offset < 8; offset++) await take({ records: batch(offset), highWatermark: Math.min(4, offset) })
+    for (let offset = 0; offset < 8; offset++)
+      await take({ records: batch(offset), highWatermark: Math.min(4, offset) })
     world.alter('/b')
     for (let turn = 0; turn < 20; turn++) await world.turn()
     expect(partition.log.directory).toBe('/b')
@@ -234,7 +235,8 @@ describe('a replica moves', () => {
     await world.turn()
     for (const { partition, log } of partitions) world.alter(log.directory === '/a' ? '/b' : '/a', partition)
     const busy = (): number =>
-      partitions.filter(({ partition }) => (world.logs.directories.futureOf('t', partition)?.logEndOffset ?? 0) > 0).length
+      partitions.filter(({ partition }) => (world.logs.directories.futureOf('t', partition)?.logEndOffset ?? 0) > 0)
+        .length
     const counts: number[] = []
     for (let turn = 0; turn < 300 && world.moves.count > 0; turn++) {
       await world.turn()
@@ -245,31 +247,34 @@ describe('a replica moves', () => {
     for (const { log } of partitions) expect(log.logEndOffset).toBe(100)
   })
 
-  test.each(['target', 'source'])('the %s fails: the replica goes on, or is offline as ever; nothing else does', async which => {
-    const world = await new World().start()
-    const partition = world.become('leader')
-    for (let index = 0; index < 100; index++) produce(partition, `${index}`)
-    await world.turn()
-    world.alter('/b')
-    await world.turn()
-    expect(world.logs.directories.futureOf('t', 0)!.logEndOffset).toBeGreaterThan(0)
-    const failing = which === 'target' ? '/b/' : '/a/'
-    world.logs.files.onOperation = ({ path, kind }) => {
-      if (path.startsWith(failing)) throw new FileSystemError({ code: 'EIO', syscall: kind, path })
-    }
-    produce(partition, '100')
-    for (let turn = 0; turn < 30; turn++) await world.turn()
-    world.logs.files.onOperation = null
-    expect(world.moves.count).toBe(0)
-    expect(partition.isOffline).toBe(which === 'source')
-    if (which === 'target') {
-      expect(produce(partition, '101')).toBe(ErrorCode.NONE)
+  test.each(['target', 'source'])(
+    'the %s fails: the replica goes on, or is offline as ever; nothing else does',
+    async which => {
+      const world = await new World().start()
+      const partition = world.become('leader')
+      for (let index = 0; index < 100; index++) produce(partition, `${index}`)
       await world.turn()
-      expect(valuesOf(partition.log)).toHaveLength(102)
-      expect(world.alter('/b')).toBe('KAFKA_STORAGE_ERROR')
-    }
-    expect(world.failures).toEqual([])
-  })
+      world.alter('/b')
+      await world.turn()
+      expect(world.logs.directories.futureOf('t', 0)!.logEndOffset).toBeGreaterThan(0)
+      const failing = which === 'target' ? '/b/' : '/a/'
+      world.logs.files.onOperation = ({ path, kind }) => {
+        if (path.startsWith(failing)) throw new FileSystemError({ code: 'EIO', syscall: kind, path })
+      }
+      produce(partition, '100')
+      for (let turn = 0; turn < 30; turn++) await world.turn()
+      world.logs.files.onOperation = null
+      expect(world.moves.count).toBe(0)
+      expect(partition.isOffline).toBe(which === 'source')
+      if (which === 'target') {
+        expect(produce(partition, '101')).toBe(ErrorCode.NONE)
+        await world.turn()
+        expect(valuesOf(partition.log)).toHaveLength(102)
+        expect(world.alter('/b')).toBe('KAFKA_STORAGE_ERROR')
+      }
+      expect(world.failures).toEqual([])
+    },
+  )
 
   test('the target fails when it has the name already: the replica is offline, and everybody who waits hears of it', async () => {
     const world = await new World().start()

@@ -6,7 +6,7 @@ import { parseBrokerSettings } from '@millrace/broker/settings/parse'
 import { BufferPool } from '@millrace/runtime/buffer-pool'
 import { silentLogger, type Logger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
-import type { World } from '@millrace/runtime/ports'
+import type { FileSystem, World } from '@millrace/runtime/ports'
 import type { EmbeddedClient } from '@millrace/zookeeper/embedded/embedded-client'
 import { EmbeddedTree } from '@millrace/zookeeper/embedded/embedded-tree'
 import { ensembleCoordination } from '@millrace/zookeeper/zookeeper/ensemble-coordination'
@@ -24,6 +24,10 @@ export interface ClusterOptions {
   /** Settings of every broker, Kafka's names, over those that a small cluster needs. */
   readonly properties?: Readonly<Record<string, string>>
   readonly logger?: Logger
+  /** Folders in log.dirs of each broker. Default 1. */
+  readonly logDirs?: number
+  /** What stands for the disks of a broker: the place for faults. */
+  readonly filesOf?: (brokerId: number, files: FileSystem) => FileSystem
 }
 
 /** One broker of a cluster in this process. */
@@ -31,7 +35,10 @@ export interface ClusterBroker {
   readonly id: number
   readonly port: number
   readonly isRunning: boolean
+  /** The first of `logDirs`. */
   readonly logDir: string
+  /** Its log.dirs. */
+  readonly logDirs: readonly string[]
   /** In an orderly way: flushes, leaves its registration, can be started again. */
   stop(): Promise<void>
   /** As kill -9 would: nothing is flushed; its session ends at once (`expireSession`) or when its timeout has passed. */
@@ -108,7 +115,7 @@ interface Parts {
 
 class RunningBroker implements ClusterBroker {
   readonly id: number
-  readonly logDir: string
+  readonly logDirs: readonly string[]
   port: number
   private readonly parts: Parts
   private broker: Broker | null = null
@@ -118,8 +125,14 @@ class RunningBroker implements ClusterBroker {
   constructor(parts: Parts) {
     this.parts = parts
     this.id = parts.id
-    this.logDir = join(parts.folder, `broker-${parts.id}`)
+    const folder = join(parts.folder, `broker-${parts.id}`)
+    const count = parts.options.logDirs ?? 1
+    this.logDirs = count === 1 ? [folder] : Array.from({ length: count }, (_, index) => join(folder, `disk-${index}`))
     this.port = parts.options.port === undefined ? 0 : parts.options.port + parts.id - 1
+  }
+
+  get logDir(): string {
+    return this.logDirs[0]!
   }
 
   get isRunning(): boolean {
@@ -128,12 +141,14 @@ class RunningBroker implements ClusterBroker {
 
   async start(): Promise<void> {
     if (this.broker !== null) return
-    const { id, count, options, world, bufferPool, tree } = this.parts
+    const { id, count, options, bufferPool, tree } = this.parts
+    const files = options.filesOf?.(id, this.parts.world.files)
+    const world: World = files === undefined ? this.parts.world : { ...this.parts.world, files }
     const logger = this.parts.logger.child({ broker: id })
     const properties = new Map(Object.entries({ ...smallClusterProperties(count), ...options.properties }))
     properties
       .set('broker.id', String(id))
-      .set('log.dirs', this.logDir)
+      .set('log.dirs', this.logDirs.join())
       .set('listeners', `PLAINTEXT://127.0.0.1:${this.port}`)
     if (options.zookeeper !== undefined) properties.set('zookeeper.connect', options.zookeeper)
     const parsed = parseBrokerSettings(properties, new Map(), { coordination: tree === null ? 'ensemble' : 'embedded' })

@@ -47,7 +47,12 @@ describe('copy of a log', () => {
     ['begins behind the log', new Log([0, 0]), new Log([0], 1), { kind: 'restart', startOffset: 0 }],
     ['ends before the log begins', new Log([1], 5), new Log([0, 0]), { kind: 'restart', startOffset: 5 }],
     ['no epochs, left by a former life', new Log([0, 0]), new Log([-1]), { kind: 'restart', startOffset: 0 }],
-    ['begins before the log: what is below its start is let go', new Log([0], 2), new Log([0, 0]), { kind: 'copy', fetchOffset: 2, endOffset: 3 }],
+    [
+      'begins before the log: what is below its start is let go',
+      new Log([0], 2),
+      new Log([0, 0]),
+      { kind: 'copy', fetchOffset: 2, endOffset: 3 },
+    ],
   ])('%s', (_, current, future, step) => {
     expect(firstStep(current, future)).toEqual(step)
   })
