@@ -142,6 +142,8 @@ export interface File {
   readonly path: string
   /** Bytes really written, at most `length`: the caller treats less as a failure. */
   write(buffer: Uint8Array, offset: number, length: number, position: number): number
+  /** As `write`, for what may wait: bulk work in the background. */
+  writeAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>
   /** Bytes really read: less than `length` only at the end of the file. */
   read(buffer: Uint8Array, offset: number, length: number, position: number): number
   readAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number>
@@ -176,6 +178,7 @@ export interface FileSystem {
   removeTree(path: string): Promise<void>
   /** fsync of a folder: renames and new names in it survive a power cut. */
   syncDirectory(path: string): void
+  syncDirectoryAsync(path: string): Promise<void>
   /** Writes `<path>.tmp`, syncs it, renames it over `path`, syncs the folder: all or nothing. */
   replaceFile(path: string, content: Uint8Array, mode?: number): void
   /** Takes the file for this process alone, or throws `FileLocked`. */

@@ -1,4 +1,4 @@
-import { Codec, compress } from '../compression/codec.ts'
+import { Codec, compress, knownCodecName } from '../compression/codec.ts'
 import type { CodecName } from '../compression/codec.ts'
 import { putInt16, putInt32, putInt64 } from './big-endian.ts'
 import { asBuffer } from './record.ts'
@@ -11,6 +11,7 @@ import {
   NO_SEQUENCE,
   NO_TIMESTAMP,
   TimestampType,
+  codecAt,
   updateCrc,
 } from './record-batch.ts'
 import { putVarint, putVarlong, sizeOfVarint, sizeOfVarlong } from './varint.ts'
@@ -120,13 +121,35 @@ export function recompressBatch(
   payload: Uint8Array,
   options: { codec: CodecName; level?: number },
 ): Buffer {
-  const compressed = compress(options.codec, payload, options.level)
-  const rebuilt = Buffer.allocUnsafe(BATCH_HEADER_SIZE + compressed.length)
-  rebuilt.set(batch.subarray(position, position + BATCH_HEADER_SIZE))
-  rebuilt.set(compressed, BATCH_HEADER_SIZE)
-  putInt32(rebuilt, 8, rebuilt.length - LOG_OVERHEAD)
+  const rebuilt = withPayload(batch, position, compress(options.codec, payload, options.level))
   rebuilt[22] = (rebuilt[22]! & ~Attribute.codecMask) | Codec[options.codec]
   updateCrc(rebuilt, 0)
+  return rebuilt
+}
+
+/**
+ * The batch at `position` with some of its records only: `payload` are theirs as they stood in it, not compressed; offsets, deltas, sequence
+ * and codec stay (what compaction leaves, reference 4.6). `maxTimestamp` is the largest of those that are left.
+ */
+export function withRecords(
+  batch: Uint8Array,
+  position: number,
+  payload: Uint8Array,
+  options: { count: number; maxTimestamp: number | bigint },
+): Buffer {
+  const codec = knownCodecName(codecAt(batch, position))
+  const rebuilt = withPayload(batch, position, compress(codec, payload))
+  putInt64(rebuilt, 35, options.maxTimestamp)
+  putInt32(rebuilt, 57, options.count)
+  updateCrc(rebuilt, 0)
+  return rebuilt
+}
+
+function withPayload(batch: Uint8Array, position: number, payload: Uint8Array): Buffer {
+  const rebuilt = Buffer.allocUnsafe(BATCH_HEADER_SIZE + payload.length)
+  rebuilt.set(batch.subarray(position, position + BATCH_HEADER_SIZE))
+  rebuilt.set(payload, BATCH_HEADER_SIZE)
+  putInt32(rebuilt, 8, rebuilt.length - LOG_OVERHEAD)
   return rebuilt
 }
 

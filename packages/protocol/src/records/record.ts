@@ -1,7 +1,7 @@
-import { MalformedRecords } from './malformed-records.ts'
 import { openPayload } from './payload.ts'
-import { baseOffsetAt, baseTimestampAt, isLogAppendTimeAt, maxTimestampAt, recordCountAt } from './record-batch.ts'
-import { afterHeaders, exactTimestamp } from './record-walk.ts'
+import { baseOffsetAt, baseTimestampAt, isLogAppendTimeAt, maxTimestampAt } from './record-batch.ts'
+import { RecordCursor } from './record-cursor.ts'
+import { exactTimestamp } from './record-walk.ts'
 import { varint, varintAt, varlongAt } from './varint.ts'
 
 /** A header of a record (KIP-82). Keys may repeat. */
@@ -112,70 +112,40 @@ export class RecordReader {
   readonly batch: Uint8Array
   readonly position: number
   readonly payload: Buffer
-  private readonly count: number
+  private readonly cursor = new RecordCursor()
   private readonly baseOffset: number
   private readonly isLogAppendTime: boolean
   private readonly baseTimestamp: number
-  private index = 0
-  private at = 0
 
   constructor(batch: Uint8Array, position: number, payload: Uint8Array) {
     this.batch = batch
     this.position = position
     this.payload = asBuffer(payload)
-    this.count = recordCountAt(batch, position)
     this.baseOffset = baseOffsetAt(batch, position)
     this.isLogAppendTime = isLogAppendTimeAt(batch, position)
     this.baseTimestamp = this.isLogAppendTime ? maxTimestampAt(batch, position) : baseTimestampAt(batch, position)
-    if (this.count < 0) throw this.malformed(`record count ${this.count}`, -1)
+    this.cursor.open(batch, position, this.payload)
   }
 
   /** The next record, null after the last. Throws MalformedRecords. */
   next(): BatchRecord | null {
-    const bytes = this.payload
-    const end = bytes.length
-    if (this.index >= this.count) {
-      if (this.at !== end) throw this.malformed(`${end - this.at} bytes after the last of ${this.count} records`)
-      return null
-    }
-    const size = varintAt(bytes, this.at, end)
-    const start = varint.end
-    if (start < 0) throw this.malformed('its size is no varint')
-    const stop = start + size
-    if (size < 6 || stop > end) throw this.malformed(`impossible size ${size}, ${end - start} bytes left`)
-    const delta = varlongAt(bytes, start + 1, stop)
-    if (varint.end < 0) throw this.malformed('its timestamp delta is no varlong')
-    const offsetDelta = varintAt(bytes, varint.end, stop)
-    if (varint.end < 0) throw this.malformed('its offset delta is no varint')
-    const keyLength = varintAt(bytes, varint.end, stop)
-    const keyAt = varint.end
-    if (keyAt < 0 || keyLength > stop - keyAt) throw this.malformed('its key does not fit')
-    const valueLength = varintAt(bytes, keyLength > 0 ? keyAt + keyLength : keyAt, stop)
-    const valueAt = varint.end
-    if (valueAt < 0 || valueLength > stop - valueAt) throw this.malformed('its value does not fit')
-    if (afterHeaders(bytes, valueLength > 0 ? valueAt + valueLength : valueAt, stop) !== stop) {
-      throw this.malformed('its headers are malformed or do not end where it ends')
-    }
+    const { cursor } = this
+    if (!cursor.next()) return null
+    const { timestampDelta } = cursor
     let timestamp = this.baseTimestamp
-    if (!this.isLogAppendTime) timestamp += Number(delta)
-    if (!Number.isSafeInteger(timestamp)) timestamp = Number(exactTimestamp(this.batch, this.position, delta))
-    this.index++
-    this.at = stop
+    if (!this.isLogAppendTime) timestamp += Number(timestampDelta)
+    if (!Number.isSafeInteger(timestamp)) timestamp = Number(exactTimestamp(this.batch, this.position, timestampDelta))
     return new BatchRecord(
       this,
-      this.baseOffset + offsetDelta,
+      this.baseOffset + cursor.offsetDelta,
       timestamp,
-      start,
-      keyAt,
-      keyLength,
-      valueAt,
-      valueLength,
-      stop,
+      cursor.bodyAt,
+      cursor.keyAt,
+      cursor.keyLength,
+      cursor.valueAt,
+      cursor.valueLength,
+      cursor.stop,
     )
-  }
-
-  private malformed(reason: string, recordIndex = this.index): MalformedRecords {
-    return new MalformedRecords(this.baseOffset, recordIndex, reason)
   }
 }
 

@@ -57,6 +57,16 @@ export class NodeFiles implements FileSystem {
     attempt('fsync', path, () => withDescriptor(path, O_RDONLY, undefined, fd => fs.fsyncSync(fd)))
   }
 
+  async syncDirectoryAsync(path: string): Promise<void> {
+    if (process.platform === 'win32') return
+    const fd = attempt('open', path, () => fs.openSync(path, O_RDONLY))
+    try {
+      await attemptAsync('fsync', path, done => fs.fsync(fd, done))
+    } finally {
+      attempt('close', path, () => fs.closeSync(fd))
+    }
+  }
+
   replaceFile(path: string, content: Uint8Array, mode = 0o644): void {
     const temporary = `${path}.tmp`
     attempt('write', temporary, () =>
@@ -96,6 +106,15 @@ class NodeFile implements File {
     } catch (error) {
       throw fileSystemError(error, 'write', this.path)
     }
+  }
+
+  writeAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      fs.write(this.#open(), buffer, offset, length, position, (error, written) => {
+        if (error === null) resolve(written)
+        else reject(fileSystemError(error, 'write', this.path))
+      })
+    })
   }
 
   read(buffer: Uint8Array, offset: number, length: number, position: number): number {

@@ -111,6 +111,10 @@ export class MemoryFiles implements FileSystem {
     if (!this.#directories.has(path)) throw failure('ENOENT', 'fsync', path)
   }
 
+  async syncDirectoryAsync(path: string): Promise<void> {
+    this.syncDirectory(path)
+  }
+
   replaceFile(path: string, content: Uint8Array): void {
     this.operation({ kind: 'replace', path, length: content.length })
     if (!this.#directories.has(parentOf(path))) throw failure('ENOENT', 'open', path)
@@ -196,6 +200,10 @@ class MemoryFile implements File {
     content.size = Math.max(content.size, position + taken)
     content.modifiedMs = this.#owner.nowMs
     return taken
+  }
+
+  async writeAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    return this.write(buffer, offset, length, position)
   }
 
   read(buffer: Uint8Array, offset: number, length: number, position: number): number {
