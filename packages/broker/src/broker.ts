@@ -3,6 +3,7 @@ import { Connector } from '@millrace/client/connection/connector'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { Deadlines } from '@millrace/runtime/deadline'
 import type { Logger } from '@millrace/runtime/logger'
+import { Metrics } from '@millrace/runtime/metrics'
 import type { World } from '@millrace/runtime/ports'
 import type { Coordination } from '@millrace/zookeeper/coordination'
 import { Dispatcher } from './api/dispatch.ts'
@@ -17,6 +18,7 @@ import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { GroupCoordinator } from './coordinators/group-coordinator.ts'
 import { consumerOffsetsTopic } from './core/controller/topic-rules.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
+import type { CleanerSettings } from './log/cleaner.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
 import { FormerSession } from './metadata/former-session.ts'
@@ -77,6 +79,8 @@ export class Broker {
   /** What was started, in order; stopped in reverse. */
   private readonly started: { readonly name: string; stop(): Promise<void> | void }[] = []
   private running: Running | null = null
+  /** What its parts count. */
+  readonly metrics = new Metrics()
   private formerSession: FormerSession | null = null
   private isStopping = false
   private stopGraceMs = stopGraceMs
@@ -170,6 +174,11 @@ export class Broker {
       highWatermarkCheckpointIntervalMs: settings.get('replica.high.watermark.checkpoint.interval.ms'),
       producerIdExpirationMs: () => settings.get('producer.id.expiration.ms'),
       producerIdExpirationCheckIntervalMs: settings.get('producer.id.expiration.check.interval.ms'),
+      cleaner: settings.get('log.cleaner.enable') ? () => cleanerSettings(settings) : null,
+      metrics: this.metrics,
+    })
+    settings.onChange(changed => {
+      if ([...changed].some(name => name.startsWith('log.cleaner.'))) logs.reconfigureCleaner()
     })
     const loading = logs.load()
     // Its folders are locked now, or it has failed: nobody else's session is ended.
@@ -478,6 +487,17 @@ interface Running {
   readonly ports: ReadonlyMap<string, number>
   readonly metadata: MetadataCache
   readonly logs: LogDirectories
+}
+
+function cleanerSettings(settings: BrokerSettings): CleanerSettings {
+  return {
+    threads: settings.get('log.cleaner.threads'),
+    dedupeBufferBytes: settings.get('log.cleaner.dedupe.buffer.size'),
+    ioBufferBytes: settings.get('log.cleaner.io.buffer.size'),
+    loadFactor: settings.get('log.cleaner.io.buffer.load.factor'),
+    maxBytesPerSecond: settings.get('log.cleaner.io.max.bytes.per.second'),
+    backoffMs: settings.get('log.cleaner.backoff.ms'),
+  }
 }
 
 /** Asked at each use: most of these may change while the broker runs. */

@@ -55,7 +55,9 @@ function finishSwap(context: LogContext, folder: string, swap: readonly NamedFil
     const end = Math.max(...logs.map(log => nextOffsetOf(context, log)))
     for (const file of listSegmentFiles(context, folder)) {
       const isInput = file.transient === '' && file.suffix !== FileSuffix.producerSnapshot
-      if (isInput && file.baseOffset >= start && file.baseOffset < end) files.remove(file.path)
+      // Also where the output is empty, or has no transaction index: the old one would speak of transactions that are gone.
+      const isReplaced = logs.some(({ baseOffset }) => baseOffset === file.baseOffset)
+      if (isInput && (isReplaced || (file.baseOffset >= start && file.baseOffset < end))) files.remove(file.path)
     }
   }
   for (const file of swap) files.rename(file.path, file.path.slice(0, -FileSuffix.swap.length))

@@ -30,6 +30,7 @@ export interface LoadOptions {
   readonly recoveryPoint: number
   readonly logStartOffset: number
   readonly highWatermark: number
+  readonly cleanedOffset: number | null
 }
 
 /** Opens the log in a folder, and creates the first segment where there is none; after a kill checks and repairs it first (reference 4.7). */
@@ -60,7 +61,7 @@ class LogLoader {
   }
 
   load(): PartitionLog {
-    const { settings, wasClean, folder, topic, partition, directory, highWatermark } = this.#options
+    const { settings, wasClean, folder, topic, partition, directory, highWatermark, cleanedOffset } = this.#options
     const epochsBefore = JSON.stringify(this.#leaderEpochs.entries)
     for (const segment of this.#segments.all) if (!this.hasSoundIndexes(segment)) this.recover(segment)
     if (!wasClean) this.recoverUnflushed()
@@ -92,6 +93,8 @@ class LogLoader {
       logEndOffset,
       recoveryPoint: wasClean ? logEndOffset : Math.min(this.#options.recoveryPoint, logEndOffset),
       highWatermark,
+      // Beyond the end it was of records that are lost: what comes in their place is new.
+      cleanedOffset: cleanedOffset !== null && cleanedOffset > logEndOffset ? logStartOffset : cleanedOffset,
     })
   }
 

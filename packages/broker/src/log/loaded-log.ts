@@ -22,4 +22,6 @@ export interface LoadedLog {
   readonly logEndOffset: number
   readonly recoveryPoint: number
   readonly highWatermark: number
+  /** How far it is compacted; null: not at all. */
+  readonly cleanedOffset: number | null
 }

@@ -1,14 +1,15 @@
 import { directoryName, parseDirectoryName, transientDirectoryName } from '@millrace/protocol/storage/file-names'
-import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import { assert } from '@millrace/runtime/invariant'
-import type { Logger } from '@millrace/runtime/logger'
-import type { Timer, World } from '@millrace/runtime/ports'
+import { Metrics } from '@millrace/runtime/metrics'
+import type { Timer } from '@millrace/runtime/ports'
 import type { TopicSettings } from '../settings/topic-settings.ts'
 import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
+import { LogCleaner } from './cleaner.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { DirectorySet } from './directory-set.ts'
 import { loadPartitionLog } from './load-partition-log.ts'
 import type { LogContext } from './log-context.ts'
+import type { LogDirectoriesOptions } from './log-directories-options.ts'
 import type { LogDirectory } from './log-directory.ts'
 import type { CheckpointedOffsets, FoundFolder } from './log-directory.ts'
 import { DirectoryOffline, DuplicateLog } from './log-errors.ts'
@@ -16,37 +17,6 @@ import { OpenFiles } from './open-files.ts'
 import { TailCache } from './tail-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { Trash } from './trash.ts'
-
-export interface LogDirectoriesOptions {
-  readonly world: World
-  readonly logger: Logger
-  readonly bufferPool: BufferPool
-  /** log.dirs, absolute, in the order of the setting. */
-  readonly directories: readonly string[]
-  /** Those of them that are offline before they are looked at, and why. */
-  readonly failedDirectories?: ReadonlyMap<string, Error>
-  /** Effective settings of a topic at this moment. */
-  readonly settingsOf: (topic: string) => TopicSettings
-  /** log.initial.task.delay.ms: before the first look for segments to delete; Kafka's 30 s where not given. */
-  readonly initialTaskDelayMs?: number
-  /** log.retention.check.interval.ms */
-  readonly retentionCheckIntervalMs: number
-  /** log.flush.scheduler.interval.ms */
-  readonly flushCheckIntervalMs: number
-  /** log.flush.offset.checkpoint.interval.ms */
-  readonly recoveryPointCheckpointIntervalMs: number
-  /** log.flush.start.offset.checkpoint.interval.ms */
-  readonly logStartOffsetCheckpointIntervalMs: number
-  /** replica.high.watermark.checkpoint.interval.ms */
-  readonly highWatermarkCheckpointIntervalMs: number
-  /** producer.id.expiration.ms; dynamic. */
-  readonly producerIdExpirationMs: () => number
-  readonly producerIdExpirationCheckIntervalMs: number
-  /** Files of partitions open at the same time. */
-  readonly openFilesMax?: number
-  /** Memory for the ends of logs, of all of them together. */
-  readonly tailBytesMax?: number
-}
 
 /** What the directories tell the broker. */
 export interface LogDirectoriesEffects {
@@ -94,6 +64,8 @@ export class LogDirectories {
   /** Copies of `#logs` on their way into another directory (KIP-113). Some may be of logs that are offline. */
   readonly #futures = new Map<string, PartitionLog>()
   readonly #trash: Trash
+  /** Null where log.cleaner.enable is false. */
+  readonly cleaner: LogCleaner | null
   #effects: LogDirectoriesEffects = { directoryFailed: () => {} }
   #timers: Timer[] = []
   #isClosed = false
@@ -112,7 +84,9 @@ export class LogDirectories {
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,
       onFailure: (directory, error) => this.#directories.fail(directory, error),
+      onCleanedOffsetLowered: directory => this.writeCleanedOffsets(directory),
     }
+    this.cleaner = this.cleanerOf(options)
     const onFailed = (directory: LogDirectory, error: Error): void => this.onFailed(directory, error)
     this.#directories = new DirectorySet(this.#context, options.directories, onFailed)
   }
@@ -175,6 +149,7 @@ export class LogDirectories {
       this.checkpoint(directory => directory.writeLogStartOffsets()),
     )
     every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
+    this.cleaner?.start()
     every(options.producerIdExpirationCheckIntervalMs, () => {
       for (const log of this.#logs.values()) log.expireProducers(clock.wallMs())
     })
@@ -234,6 +209,7 @@ export class LogDirectories {
     const unique = this.uniqueHex()
     const future = this.makeLog(directory, log, transientDirectoryName(topic, partition, unique, 'future'))
     this.#futures.set(key, future)
+    this.pauseCompaction(key)
     this.#directories.forget(key)
     future.reconfigure(withoutRetention(this.#options.settingsOf(topic)))
     return future
@@ -245,6 +221,7 @@ export class LogDirectories {
     const future = this.#futures.get(key)
     if (future === undefined) return
     this.#futures.delete(key)
+    this.pauseCompaction(key)
     this.retire(future)
   }
 
@@ -295,6 +272,11 @@ export class LogDirectories {
     this.retire(log)
   }
 
+  /** The broker's settings of compaction changed. */
+  reconfigureCleaner(): void {
+    this.cleaner?.reconfigure()
+  }
+
   /** The settings of a topic changed. */
   reconfigure(topic: string): void {
     const settings = this.#options.settingsOf(topic)
@@ -333,6 +315,7 @@ export class LogDirectories {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.stop()
+    await this.cleaner?.stop()
     for (const directory of this.#directories.all) {
       if (directory.isOnline) await this.closeDirectory(directory)
       directory.release()
@@ -343,6 +326,7 @@ export class LogDirectories {
   abandon(): void {
     if (this.#isClosed) return
     this.stop()
+    this.cleaner?.abandon()
     for (const log of [...this.#logs.values(), ...this.#futures.values()]) log.close()
     this.#directories.release()
   }
@@ -403,6 +387,13 @@ export class LogDirectories {
       if (!directory.isOnline) return
       await this.endOfTurn()
     }
+    // Before anything is appended: a log that grew beyond a wrong entry would hold it for right.
+    const isCut = [...directory.logs].some(log => {
+      const stored = offsetsOf(log.topic, log.partition).cleanedOffset
+      return log.compaction.cleanedOffset !== stored
+    })
+    if (isCut) this.writeCleanedOffsets(directory.path)
+    for (const key of this.#futures.keys()) this.pauseCompaction(key)
     for (const folder of inside(folders.discarded)) this.#trash.discardDirectory(folder.path, 0)
     if (wasClean) return
     this.attempt(directory, () => directory.writeRecoveryPoints())
@@ -426,7 +417,7 @@ export class LogDirectories {
     const folder = { path: `${directory.path}/${folderName}` }
     const log = this.attempt(directory, () => {
       this.#options.world.files.makeDirectory(folder.path)
-      const nothing = { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0 }
+      const nothing = { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, cleanedOffset: null }
       return this.openLog(directory, folder, name, nothing)
     })
     if (log === undefined) throw new DirectoryOffline(`${directory.path}: ${directory.failure?.message}`)
@@ -447,6 +438,7 @@ export class LogDirectories {
     this.attempt(directory, () => {
       directory.writeRecoveryPoints()
       directory.writeLogStartOffsets()
+      if (log.compaction.cleanedOffset !== null) directory.writeCleanedOffsets()
     })
   }
 
@@ -477,6 +469,31 @@ export class LogDirectories {
     }
   }
 
+  /** While a log is copied, so that no tombstone goes from it before the copy, which may have what it deletes, was given it. */
+  private pauseCompaction(key: string): void {
+    const log = this.#logs.get(key)
+    if (log !== undefined) log.compaction.isPaused = this.#futures.has(key)
+  }
+
+  private cleanerOf({ cleaner, metrics = new Metrics() }: LogDirectoriesOptions): LogCleaner | null {
+    if (cleaner === undefined || cleaner === null) return null
+    const logs = this.#logs
+    return new LogCleaner({
+      context: this.#context,
+      metrics,
+      settings: cleaner,
+      logs: function* () {
+        for (const log of logs.values()) yield log.compaction
+      },
+      onCleaned: log => this.writeCleanedOffsets(log.log.directory),
+    })
+  }
+
+  private writeCleanedOffsets(path: string): void {
+    const directory = this.#directories.at(path)
+    if (directory.isOnline) this.attempt(directory, () => directory.writeCleanedOffsets())
+  }
+
   private flushDue(): void {
     const nowMs = this.#options.world.clock.wallMs()
     for (const log of this.#logs.values()) if (!log.isOffline && log.isFlushDue(nowMs)) void log.flushAsync()
@@ -489,7 +506,11 @@ export class LogDirectories {
   private onFailed({ path, logs }: LogDirectory, error: Error): void {
     const isLast = this.#directories.online.length === 0
     this.#options.logger.error('log directory is offline', { directory: path, error: error.message, isLast })
-    for (const [key, future] of this.#futures) if (future.directory === path) this.#futures.delete(key)
+    for (const [key, future] of this.#futures) {
+      if (future.directory !== path) continue
+      this.#futures.delete(key)
+      this.pauseCompaction(key)
+    }
     for (const log of logs) log.goOffline(error)
     this.#options.world.timers.soon(() => this.#effects.directoryFailed(path, error, isLast))
   }

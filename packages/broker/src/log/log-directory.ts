@@ -2,6 +2,7 @@ import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '@millrace/protoc
 import type { OffsetCheckpointEntry } from '@millrace/protocol/storage/checkpoint'
 import { cleanShutdownMarker } from '@millrace/protocol/storage/clean-shutdown'
 import {
+  cleanerCheckpointName,
   cleanShutdownName,
   highWatermarkCheckpointName,
   lockName,
@@ -21,6 +22,8 @@ export interface CheckpointedOffsets {
   readonly recoveryPoint: number
   readonly logStartOffset: number
   readonly highWatermark: number
+  /** Null where compaction has not been. */
+  readonly cleanedOffset: number | null
 }
 
 export interface FoundFolder extends PartitionDirectoryName {
@@ -86,12 +89,14 @@ export class LogDirectory {
     const recoveryPoints = this.readForgiving(recoveryPointCheckpointName)
     const logStarts = this.readForgiving(logStartCheckpointName)
     const highWatermarks = this.read(highWatermarkCheckpointName)
+    const cleanedOffsets = this.readForgiving(cleanerCheckpointName)
     return (topic, partition) => {
       const key = `${topic}-${partition}`
       return {
         recoveryPoint: recoveryPoints.get(key) ?? 0,
         logStartOffset: logStarts.get(key) ?? 0,
         highWatermark: highWatermarks.get(key) ?? 0,
+        cleanedOffset: cleanedOffsets.get(key) ?? null,
       }
     }
   }
@@ -115,6 +120,13 @@ export class LogDirectory {
     this.writeRecoveryPoints()
     this.writeLogStartOffsets()
     this.writeHighWatermarks()
+    this.writeCleanedOffsets()
+  }
+
+  /** How far compaction got, for logs that it has been at. */
+  writeCleanedOffsets(): void {
+    const cleaned = [...this.logs].filter(log => log.compaction.cleanedOffset !== null)
+    this.write(cleanerCheckpointName, cleaned, log => log.compaction.cleanedOffset!)
   }
 
   release(): void {
@@ -132,7 +144,7 @@ export class LogDirectory {
     return new Map(entries.map((entry: OffsetCheckpointEntry) => [`${entry.topic}-${entry.partition}`, entry.offset]))
   }
 
-  /** A broken one costs a longer recovery, or shows records again that were deleted: less than refusing the directory. */
+  /** A broken one costs a longer recovery, shows records again that were deleted, or has logs compacted from their start: less than refusing the directory. */
   private readForgiving(name: string): Map<string, number> {
     try {
       return this.read(name)

@@ -57,3 +57,21 @@ export class DuplicateLog extends Error {
     )
   }
 }
+
+/** Bytes of a closed segment that are no batch. */
+export class CorruptSegment extends Error {
+  override readonly name = 'CorruptSegment'
+  readonly path: string
+  readonly position: number
+
+  constructor(path: string, position: number) {
+    super(`${path}: no whole batch at position ${position}`)
+    this.path = path
+    this.position = position
+  }
+}
+
+/** A compaction lost its ground: the log was cut, deleted, closed, or is not to be compacted any more. */
+export class CleaningAborted extends Error {
+  override readonly name = 'CleaningAborted'
+}

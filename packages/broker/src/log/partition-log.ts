@@ -10,7 +10,7 @@ import {
 import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
 import { leaderEpochCheckpointName, partitionMetadataName } from '@millrace/protocol/storage/file-names'
 import { assert } from '@millrace/runtime/invariant'
-import type { AppendOrigin, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
+import type { AppendOptions, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
 import { checkReplicated, summaryOf } from '../core/log/appended-bytes.ts'
 import type { AppendedBytes } from '../core/log/appended-bytes.ts'
 import { refused, validateAppend } from '../core/log/append-validation.ts'
@@ -24,6 +24,7 @@ import type { AbortedTransaction } from './aborted-transactions.ts'
 import { BatchReader } from './batch-reader.ts'
 import type { FetchedBatches, ReadOptions } from './batch-reader.ts'
 import type { Committable } from './commit-queue.ts'
+import { CompactableLog } from './compactable-log.ts'
 import { writeLeaderEpochs } from './leader-epoch-file.ts'
 import { legacyOffsets } from './legacy-offsets.ts'
 import type { LoadedLog } from './loaded-log.ts'
@@ -40,14 +41,6 @@ import type { Segments } from './segments.ts'
 import { offsetForTimestamp, offsetOfMaxTimestamp } from './timestamp-lookup.ts'
 import type { TimestampOffset } from './timestamp-lookup.ts'
 
-export interface AppendOptions {
-  readonly leaderEpoch: number
-  readonly origin: AppendOrigin
-  /** Of the Produce request: 3 and up carry exactly one batch of magic 2; zstd needs 7. */
-  readonly apiVersion: number
-  readonly nowMs: number
-}
-
 const noEffects: LogEffects = { endOffsetAdvanced: () => {}, failed: () => {} }
 
 /**
@@ -61,6 +54,7 @@ export class PartitionLog implements Committable {
   /** The entry of log.dirs that holds it. */
   readonly directory: string
   readonly leaderEpochs: LeaderEpochCache
+  readonly compaction: CompactableLog
   readonly #context: LogContext
   /** `topic-partition`, as Kafka's messages name it. */
   readonly #name: string
@@ -105,6 +99,7 @@ export class PartitionLog implements Committable {
       onFailure: error => this.fail(error),
     })
     this.#producers.transactions.onHighWatermark(this.#highWatermark)
+    this.compaction = new CompactableLog(context, this, { ...loaded, positions: this.#reader.positions })
   }
 
   /** `<log.dir>/<topic>-<partition>`, and its other name once it is deleted. */
@@ -166,6 +161,9 @@ export class PartitionLog implements Committable {
   /** How often records were cut off its end since it was loaded: who copies it has to look where. */
   get cutCount(): number {
     return this.#cutCount
+  }
+  get isOpen(): boolean {
+    return this.#failure === null && !this.#isClosed
   }
 
   /** Who is told about written bytes and failures: the partition that owns the log. */
@@ -516,6 +514,7 @@ export class PartitionLog implements Committable {
   private endAt(offset: number): void {
     this.#cutCount++
     this.#reader.positions.clear()
+    if (this.compaction.onTruncated(offset)) this.#context.onCleanedOffsetLowered(this.directory)
     this.#announcedOffset = offset
     this.#highWatermark = clamp(this.#highWatermark, this.#logStartOffset, offset)
   }

@@ -10,14 +10,12 @@ import {
   partitionLeaderEpochAt,
   producerIdAt,
 } from '@millrace/protocol/records/record-batch'
-import type { TimeIndexEntry } from '@millrace/protocol/storage/time-index'
 import type { LeaderEpochCache } from '../core/log/leader-epoch-cache.ts'
 import type { ProducerState } from '../core/log/producer-state.ts'
+import { IndexBuilder } from './index-builder.ts'
 import type { LogContext } from './log-context.ts'
-import { OffsetIndex } from './offset-index.ts'
 import { noteProducer } from './producer-recovery.ts'
 import type { Segment } from './segment.ts'
-import { TimeIndex } from './time-index.ts'
 
 const windowBytes = 1024 * 1024
 const maxRelativeOffset = 0x7fffffff
@@ -69,10 +67,7 @@ class RebuiltSegment {
   isCorrupt = false
   readonly #segment: Segment
   readonly #state: { leaderEpochs: LeaderEpochCache; producers: ProducerState; indexIntervalBytes: number }
-  readonly #offsets: OffsetIndex
-  readonly #times: TimeIndex
-  #largest: TimeIndexEntry
-  #lastIndexedPosition = 0
+  readonly #indexes: IndexBuilder
   #nextOffset: number
 
   constructor(
@@ -81,9 +76,7 @@ class RebuiltSegment {
   ) {
     this.#segment = segment
     this.#state = state
-    this.#offsets = new OffsetIndex(segment.baseOffset)
-    this.#times = new TimeIndex(segment.baseOffset)
-    this.#largest = { timestamp: -1, offset: segment.baseOffset }
+    this.#indexes = new IndexBuilder(segment.baseOffset, state.indexIntervalBytes)
     this.#nextOffset = segment.baseOffset
   }
 
@@ -103,19 +96,14 @@ class RebuiltSegment {
     }
     this.#nextOffset = lastOffset + 1
     const timestamp = isBatch ? maxTimestampAt(buffer, position) : Number(messageTimestampAt(buffer, position))
-    if (timestamp > this.#largest.timestamp) this.#largest = { timestamp, offset: lastOffset }
-    if (this.validBytes - this.#lastIndexedPosition > this.#state.indexIntervalBytes) {
-      this.#offsets.append(lastOffset, this.validBytes)
-      this.#times.maybeAppend(this.#largest.timestamp, this.#largest.offset)
-      this.#lastIndexedPosition = this.validBytes
-    }
+    this.#indexes.add(this.validBytes, lastOffset, timestamp)
     if (isBatch) this.noteBatch(buffer, position)
     return true
   }
 
   finish(): void {
-    this.#times.maybeAppend(this.#largest.timestamp, this.#largest.offset)
-    this.#segment.replaceIndexes(this.#offsets, this.#times, this.#largest)
+    this.#indexes.finish()
+    this.#segment.replaceIndexes(this.#indexes.offsets, this.#indexes.times, this.#indexes.largest)
     this.#segment.transactions.save()
     this.#state.producers.endOffset = this.#nextOffset
   }

@@ -1,7 +1,7 @@
 import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import type { AppendedBytes } from '../core/log/appended-bytes.ts'
 import type { ProducerState } from '../core/log/producer-state.ts'
-import { mustRoll } from '../core/log/segment-rules.ts'
+import { mustRoll, segmentMsOf } from '../core/log/segment-rules.ts'
 import type { TopicSettings } from '../settings/topic-settings.ts'
 import type { LogContext } from './log-context.ts'
 import type { LogTail } from './log-tail.ts'
@@ -74,7 +74,7 @@ export class SegmentWriter {
       appendLastOffset: appended.lastOffset,
       appendMaxTimestamp: appended.maxTimestamp,
       nowMs,
-      settings: this.settings,
+      settings: { segmentBytes: this.settings.segmentBytes, segmentMs: segmentMsOf(this.settings) },
     })
     if (isFull) this.roll(firstOffset, nowMs)
   }
@@ -179,6 +179,8 @@ export class SegmentWriter {
     this.syncNewFiles()
     const dirty = this.#segments.all.filter(segment => segment.isDirty)
     for (const segment of dirty) {
+      // Retention or compaction took it while another was synced.
+      if (segment.isGone) continue
       segment.isDirty = false
       try {
         await segment.log.pinned(file => file.datasyncAsync())

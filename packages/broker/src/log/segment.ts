@@ -34,6 +34,8 @@ export class Segment {
   writtenSize: number
   /** `.log` bytes that no fdatasync has covered yet. */
   isDirty = false
+  /** Discarded: the files under its names, if there are any, are not its own. */
+  isGone = false
   readonly #context: LogContext
   readonly #folder: { path: string }
   #active: ActiveIndexes | null = null
@@ -165,6 +167,7 @@ export class Segment {
   async flushAll(): Promise<void> {
     await this.log.pinned(file => file.datasyncAsync())
     for (const suffix of [FileSuffix.offsetIndex, FileSuffix.timeIndex, FileSuffix.transactionIndex]) {
+      if (this.isGone) return
       const path = this.path(suffix)
       if (this.#context.world.files.stat(path) === null) continue
       const file = this.#context.world.files.open(path, 'read-write')
@@ -291,6 +294,7 @@ export class Segment {
 
   /** Renames all files to `.deleted` and lets them go after `delayMs`. */
   discard(delayMs: number): void {
+    this.isGone = true
     this.close()
     const suffixes = [FileSuffix.log, FileSuffix.offsetIndex, FileSuffix.timeIndex, FileSuffix.transactionIndex]
     this.#context.trash.discardFiles(

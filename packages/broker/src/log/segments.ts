@@ -55,6 +55,21 @@ export class Segments {
     this.#list.push(segment)
   }
 
+  /** True while the segment is one of these. */
+  has(segment: Segment): boolean {
+    return this.#list[this.floorIndex(segment.baseOffset)] === segment
+  }
+
+  /** Puts one segment in the place of neighbours, the first of which begins where it does. */
+  replace(old: readonly Segment[], segment: Segment): void {
+    const index = this.floorIndex(segment.baseOffset)
+    assert(
+      old.every((each, i) => this.#list[index + i] === each),
+      'what is replaced is there',
+    )
+    this.#list.splice(index, old.length, segment)
+  }
+
   /** Takes out the oldest. */
   removeFirst(count: number): Segment[] {
     return this.#list.splice(0, count)

@@ -22,6 +22,19 @@ export function writeFully(file: File, buffer: Uint8Array, offset: number, lengt
   if (written !== length) throw new ShortWrite(file.path, written, length)
 }
 
+/** As `writeFully`, without holding up the loop. */
+export async function writeFullyAsync(
+  file: File,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
+  if (length === 0) return
+  const written = await file.writeAsync(buffer, offset, length, position)
+  if (written !== length) throw new ShortWrite(file.path, written, length)
+}
+
 /** The bytes of a file; empty when it is missing. */
 export function readWhole(files: FileSystem, path: string): Buffer {
   return files.stat(path) === null ? Buffer.alloc(0) : files.readFile(path)

@@ -47,6 +47,9 @@ export class FailingDisks implements FileSystem {
   syncDirectory(path: string): void {
     this.checked('fsync', path).syncDirectory(path)
   }
+  async syncDirectoryAsync(path: string): Promise<void> {
+    await this.checked('fsync', path).syncDirectoryAsync(path)
+  }
   replaceFile(path: string, content: Uint8Array, mode?: number): void {
     this.checked('write', path).replaceFile(path, content, mode)
   }
@@ -83,6 +86,9 @@ class DiskFile implements File {
 
   write(buffer: Uint8Array, offset: number, length: number, position: number): number {
     return this.checked('write').write(buffer, offset, length, position)
+  }
+  async writeAsync(buffer: Uint8Array, offset: number, length: number, position: number): Promise<number> {
+    return this.checked('write').writeAsync(buffer, offset, length, position)
   }
   read(buffer: Uint8Array, offset: number, length: number, position: number): number {
     return this.checked('read').read(buffer, offset, length, position)

@@ -1,10 +1,12 @@
 import { LogDirectories } from '@millrace/broker/log/log-directories'
+import type { CleanerSettings } from '@millrace/broker/log/cleaner'
 import type { LogDirectoriesEffects } from '@millrace/broker/log/log-directories'
 import type { PartitionLog } from '@millrace/broker/log/partition-log'
 import type { TopicSettings } from '@millrace/broker/settings/topic-settings'
 import { BufferPool } from '@millrace/runtime/buffer-pool'
 import { silentLogger } from '@millrace/runtime/logger'
 import type { Logger } from '@millrace/runtime/logger'
+import { Metrics } from '@millrace/runtime/metrics'
 import type { World } from '@millrace/runtime/ports'
 import { MemoryFiles } from './memory-files.ts'
 import { SeededRandom } from './seeded-random.ts'
@@ -23,6 +25,17 @@ export interface MemoryLogsOptions {
   readonly tailBytesMax?: number
   readonly logger?: Logger
   readonly producerIdExpirationMs?: number
+  /** Compaction runs once `directories.start()` was called; what is not given here is Kafka's default. */
+  readonly cleaner?: Partial<CleanerSettings>
+}
+
+const cleanerDefaults: CleanerSettings = {
+  threads: 1,
+  dedupeBufferBytes: 134_217_728,
+  ioBufferBytes: 524_288,
+  loadFactor: 0.9,
+  maxBytesPerSecond: Number.MAX_VALUE,
+  backoffMs: 15_000,
 }
 
 /** The logs of a broker in memory and virtual time. */
@@ -31,12 +44,15 @@ export class MemoryLogs {
   readonly time: VirtualTime
   readonly bufferPool = new BufferPool()
   readonly directories: LogDirectories
+  readonly metrics = new Metrics()
   settings: TopicSettings
+  cleanerSettings: CleanerSettings
 
   constructor(options: MemoryLogsOptions = {}) {
     this.files = options.files ?? new MemoryFiles()
     this.time = options.time ?? new VirtualTime()
     this.settings = topicSettings(options.settings)
+    this.cleanerSettings = { ...cleanerDefaults, ...options.cleaner }
     const { time, files } = this
     const world = { clock: time, timers: time, random: new SeededRandom(options.seed ?? 1), files } as unknown as World
     this.directories = new LogDirectories({
@@ -52,6 +68,8 @@ export class MemoryLogs {
       highWatermarkCheckpointIntervalMs: 5_000,
       producerIdExpirationMs: () => options.producerIdExpirationMs ?? 86_400_000,
       producerIdExpirationCheckIntervalMs: 600_000,
+      cleaner: options.cleaner === undefined ? null : () => this.cleanerSettings,
+      metrics: this.metrics,
       ...(options.openFilesMax === undefined ? {} : { openFilesMax: options.openFilesMax }),
       tailBytesMax: options.tailBytesMax ?? 0,
     })
@@ -73,6 +91,14 @@ export class MemoryLogs {
 
   attach(effects: LogDirectoriesEffects): void {
     this.directories.attach(effects)
+  }
+
+  /** Lets compaction do all it finds to do at this moment. */
+  async compact(): Promise<void> {
+    const { cleaner } = this.directories
+    cleaner!.start()
+    await this.time.run()
+    for (let turn = 0; cleaner!.runningCount > 0 && turn < 100_000; turn++) await this.time.run()
   }
 
   close(): Promise<void> {

@@ -1,6 +1,15 @@
 /** Who appends. Clients are checked most; coordinators write control records and group state; replication repeats what a leader checked. */
 export type AppendOrigin = 'client' | 'coordinator'
 
+/** How a leader appends. */
+export interface AppendOptions {
+  readonly leaderEpoch: number
+  readonly origin: AppendOrigin
+  /** Of the Produce request: 3 and up carry exactly one batch of magic 2; zstd needs 7. */
+  readonly apiVersion: number
+  readonly nowMs: number
+}
+
 export interface RecordError {
   /** Index of the record in its batch, from zero. */
   readonly batchIndex: number

@@ -65,6 +65,13 @@ export interface ActiveProducer {
   readonly currentTransactionStartOffset: number
 }
 
+/** What keeps a producer's state known in a log that is compacted. */
+export interface LastRecord {
+  /** Last offset of its last batch; -1 when there is none, only a marker. */
+  readonly dataOffset: number
+  readonly producerEpoch: number
+}
+
 const accepted: ProducerVerdict = { errorCode: ErrorCode.NONE, duplicate: null }
 const outOfOrder: ProducerVerdict = { errorCode: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, duplicate: null }
 const oldEpoch: ProducerVerdict = { errorCode: ErrorCode.INVALID_PRODUCER_EPOCH, duplicate: null }
@@ -167,6 +174,15 @@ export class ProducerState {
       lastOffset: baseOffsetAt(buffer, position),
       isAborted: marker.isAbort,
     })
+  }
+
+  /** What compaction must leave of each producer. */
+  lastRecords(): Map<number, LastRecord> {
+    const last = new Map<number, LastRecord>()
+    for (const { producerId, producerEpoch, batches } of this.#producers.values()) {
+      last.set(producerId, { dataOffset: batches.at(-1)?.lastOffset ?? none, producerEpoch })
+    }
+    return last
   }
 
   /** Forgets producers without an open transaction that wrote nothing for `expirationMs`. */

@@ -20,6 +20,16 @@ export interface RollQuestion {
   readonly settings: { readonly segmentBytes: number; readonly segmentMs: number }
 }
 
+/** How old a segment may get: a record that must be compacted by some time must have left the active segment by then. */
+export function segmentMsOf(settings: {
+  readonly segmentMs: number
+  readonly maxCompactionLagMs: number
+  readonly cleanupPolicy: { readonly compact: boolean }
+}): number {
+  const { segmentMs, maxCompactionLagMs, cleanupPolicy } = settings
+  return cleanupPolicy.compact && maxCompactionLagMs > 0 ? Math.min(segmentMs, maxCompactionLagMs) : segmentMs
+}
+
 /** True when the append must go to a new segment. */
 export function mustRoll(question: RollQuestion): boolean {
   const { size, settings } = question

@@ -66,7 +66,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.cleaner.delete.retention.ms'],
     importance: 'MEDIUM',
-    status: notYet('compaction'),
+    status: applied('packages/broker/src/compaction-settings-in-effect.test.ts'),
   }),
   'file.delete.delay.ms': long('60000', {
     doc: 'Time between taking a file out of the log and removing it.',
@@ -138,7 +138,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.cleaner.max.compaction.lag.ms'],
     importance: 'MEDIUM',
-    status: notYet('compaction'),
+    status: applied('packages/broker/src/compaction-settings-in-effect.test.ts'),
   }),
   'max.message.bytes': int('1048588', {
     doc: 'Largest record batch.',
@@ -201,7 +201,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.cleaner.min.cleanable.ratio'],
     importance: 'MEDIUM',
-    status: notYet('compaction'),
+    status: applied('packages/broker/src/compaction-settings-in-effect.test.ts'),
   }),
   'min.compaction.lag.ms': long('0', {
     doc: 'A record stays uncompacted at least so long.',
@@ -209,7 +209,7 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['log.cleaner.min.compaction.lag.ms'],
     importance: 'MEDIUM',
-    status: notYet('compaction'),
+    status: applied('packages/broker/src/compaction-settings-in-effect.test.ts'),
   }),
   'min.insync.replicas': int('1', {
     doc: 'Fewest in-sync replicas, counted up to the replication factor, with which acks=all succeeds.',

@@ -1,0 +1,289 @@
+import { knownCodecName, Codec } from '@millrace/protocol/compression/codec'
+import { buildBatch, withRecords } from '@millrace/protocol/records/batch-builder'
+import type { BatchOptions, CopiedRecord } from '@millrace/protocol/records/batch-builder'
+import {
+  isMessageCrcValidAt,
+  messageCodecAt,
+  messageTimestampTypeAt,
+  readMessage,
+} from '@millrace/protocol/records/message-set'
+import { buildMessageSet } from '@millrace/protocol/records/message-set-builder'
+import { openPayload } from '@millrace/protocol/records/payload'
+import {
+  baseOffsetAt,
+  baseSequenceAt,
+  baseTimestampAt,
+  codecAt,
+  exactMaxTimestampAt,
+  hasDeleteHorizonAt,
+  isControlAt,
+  isCrcValidAt,
+  isLogAppendTimeAt,
+  isTransactionalAt,
+  lastOffsetAt,
+  partitionLeaderEpochAt,
+  producerEpochAt,
+  producerIdAt,
+  recordCountAt,
+  TimestampType,
+} from '@millrace/protocol/records/record-batch'
+import { RecordCursor } from '@millrace/protocol/records/record-cursor'
+import { exactTimestamp } from '@millrace/protocol/records/record-walk'
+import type { CleanedTransactions } from './cleaned-transactions.ts'
+import { DamagedBatch } from './damaged-batch.ts'
+import type { OffsetMap } from './offset-map.ts'
+import type { LastRecord } from './producer-state.ts'
+
+/** As for appends: a batch of more than that has never been validated. */
+const decompressedBytesMax = 128 * 1024 * 1024
+
+export interface BatchCleanerOptions {
+  readonly offsets: OffsetMap
+  readonly transactions: CleanedTransactions
+  /** When the compaction began. */
+  readonly nowMs: number
+  readonly deleteRetentionMs: number
+}
+
+/** What is known of the segment that the next batches are of. */
+export interface CleanedSegmentFacts {
+  /** By producer id: what keeps a producer's sequence and epoch known. */
+  readonly lastRecords: ReadonlyMap<number, LastRecord>
+  /** Tombstones of magic 0 and 1, which can hold no delete horizon, stay. */
+  readonly keepsLegacyTombstones: boolean
+}
+
+/** `all`: the batch stays as it is, byte for byte. `part`: `output` of the cleaner takes its place. `none`: it goes. */
+export type Kept = 'all' | 'part' | 'none'
+
+/**
+ * Says of each batch what compaction leaves of it (reference 4.6, KIP-534). A record stays when it is its key's last and no tombstone whose
+ * time is over; aborted data and markers that nothing stands in front of go; the last batch of a producer stays, if need be empty.
+ * Batches come in the order of the log.
+ */
+export class BatchCleaner {
+  /** After `part`. */
+  output: Buffer = nothing
+  #facts: CleanedSegmentFacts = { lastRecords: new Map(), keepsLegacyTombstones: true }
+  readonly #options: BatchCleanerOptions
+  readonly #cursor = new RecordCursor()
+  readonly #kept = new KeptRecords()
+  /** What the cursor walks where the batch is compressed. */
+  #payload: Uint8Array | null = null
+
+  constructor(options: BatchCleanerOptions) {
+    this.#options = options
+  }
+
+  beginSegment(facts: CleanedSegmentFacts): void {
+    this.#facts = facts
+  }
+
+  /** The batch at `position`, which must lie wholly in `buffer`. Throws DamagedBatch, MalformedRecords and CorruptPayload. */
+  clean(buffer: Uint8Array, position: number, magic: number): Kept {
+    if (magic < 2) return this.cleanMessage(buffer, position, magic as 0 | 1)
+    const isControl = isControlAt(buffer, position)
+    const mayGo = this.#options.transactions.onBatch(buffer, position)
+    const dropsRecords = mayGo && (!isControl || this.isHorizonPast(buffer, position))
+    this.#kept.clear()
+    if (!dropsRecords) {
+      this.open(buffer, position)
+      if (isControl) this.keepAll()
+      else this.keepLatest(buffer, position)
+    }
+    const { count, hasTombstone } = this.#kept
+    if (count === 0 && !this.isLastOfProducer(buffer, position)) return 'none'
+    const startsHorizon = count > 0 && (hasTombstone || (mayGo && isControl)) && !hasDeleteHorizonAt(buffer, position)
+    if (count === recordCountAt(buffer, position) && !startsHorizon) return 'all'
+    // A rebuilt batch gets a checksum of its own: damage must not come out of it as sound.
+    if (!isCrcValidAt(buffer, position)) throw new DamagedBatch(baseOffsetAt(buffer, position))
+    if (count === 0) this.output = emptied(buffer, position)
+    else if (startsHorizon) this.output = this.withHorizon(buffer, position)
+    else this.output = this.withoutOthers(buffer, position)
+    return 'part'
+  }
+
+  private keepLatest(buffer: Uint8Array, position: number): void {
+    const { offsets } = this.#options
+    const { latestOffset } = offsets
+    const cursor = this.#cursor
+    const baseOffset = baseOffsetAt(buffer, position)
+    const dropsTombstones = this.isHorizonPast(buffer, position)
+    while (cursor.next()) {
+      const offset = baseOffset + cursor.offsetDelta
+      if (offset > latestOffset) {
+        this.#kept.add(cursor)
+        continue
+      }
+      const { keyAt, keyLength } = cursor
+      if (keyLength < 0 || (dropsTombstones && cursor.valueLength < 0)) continue
+      if (offset >= offsets.get(cursor.bytes, keyAt, keyAt + keyLength)) this.#kept.add(cursor)
+    }
+  }
+
+  private keepAll(): void {
+    while (this.#cursor.next()) this.#kept.add(this.#cursor)
+  }
+
+  private open(buffer: Uint8Array, position: number): void {
+    const isPlain = codecAt(buffer, position) === Codec.none
+    this.#payload = isPlain ? null : openPayload(buffer, position, decompressedBytesMax)
+    this.#cursor.open(buffer, position, this.#payload)
+  }
+
+  private isHorizonPast(buffer: Uint8Array, position: number): boolean {
+    return hasDeleteHorizonAt(buffer, position) && baseTimestampAt(buffer, position) <= this.#options.nowMs
+  }
+
+  /** Its sequence numbers, or for a marker its epoch, are what the producer is checked against. */
+  private isLastOfProducer(buffer: Uint8Array, position: number): boolean {
+    const producerId = producerIdAt(buffer, position)
+    const last = producerId < 0 ? undefined : this.#facts.lastRecords.get(producerId)
+    if (last === undefined) return false
+    if (last.dataOffset >= 0) return lastOffsetAt(buffer, position) === last.dataOffset
+    return isControlAt(buffer, position) && producerEpochAt(buffer, position) === last.producerEpoch
+  }
+
+  /** The records that stay, their bytes as they are. */
+  private withoutOthers(buffer: Uint8Array, position: number): Buffer {
+    const kept = this.#kept
+    let maxTimestamp: number | bigint = exactMaxTimestampAt(buffer, position)
+    if (!isLogAppendTimeAt(buffer, position)) {
+      maxTimestamp = Math.max(-1, baseTimestampAt(buffer, position) + kept.maxTimestampDelta)
+      if (!Number.isSafeInteger(maxTimestamp)) return this.rebuilt(buffer, position, horizonOf(buffer, position))
+    }
+    return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), { count: kept.count, maxTimestamp })
+  }
+
+  /** The base timestamp gives way to the horizon, so that every delta is another. */
+  private withHorizon(buffer: Uint8Array, position: number): Buffer {
+    const { nowMs, deleteRetentionMs } = this.#options
+    return this.rebuilt(buffer, position, {
+      deleteHorizonMs: Math.min(Number.MAX_SAFE_INTEGER, nowMs + deleteRetentionMs),
+    })
+  }
+
+  private rebuilt(buffer: Uint8Array, position: number, options: BatchOptions): Buffer {
+    this.#cursor.open(buffer, position, this.#payload)
+    return buildBatch(this.#kept.recordsOf(this.#cursor, buffer, position), {
+      ...headerOf(buffer, position),
+      codec: knownCodecName(codecAt(buffer, position)),
+      ...(isLogAppendTimeAt(buffer, position) ? { maxTimestamp: exactMaxTimestampAt(buffer, position) } : {}),
+      ...options,
+    })
+  }
+
+  /** Magic 0 and 1: no transactions, no producers, no horizons. */
+  private cleanMessage(buffer: Uint8Array, position: number, magic: 0 | 1): Kept {
+    const { offsets } = this.#options
+    const messages = readMessage(buffer, position, decompressedBytesMax)
+    const left = messages.filter(({ offset, key, value }) => {
+      if (offset > offsets.latestOffset) return true
+      if (key === null || (value === null && !this.#facts.keepsLegacyTombstones)) return false
+      return offset >= offsets.get(key, 0, key.length)
+    })
+    if (left.length === messages.length) return 'all'
+    if (left.length === 0) return 'none'
+    if (!isMessageCrcValidAt(buffer, position)) throw new DamagedBatch(baseOffsetAt(buffer, position))
+    const codec = knownCodecName(messageCodecAt(buffer, position))
+    if (codec === 'none' || codec === 'zstd') throw new DamagedBatch(baseOffsetAt(buffer, position))
+    const timestampType = messageTimestampTypeAt(buffer, position) ?? TimestampType.CreateTime
+    this.output = buildMessageSet(
+      left.map(({ offset, exactTimestamp, key, value }) => ({ offset, timestamp: exactTimestamp, key, value })),
+      { magic, codec, timestampType },
+    )
+    return 'part'
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+/** What is left of a batch that only a producer's state needs. */
+function emptied(buffer: Uint8Array, position: number): Buffer {
+  return buildBatch([], {
+    ...headerOf(buffer, position),
+    baseTimestamp: -1,
+    maxTimestamp: exactMaxTimestampAt(buffer, position),
+  })
+}
+
+function horizonOf(buffer: Uint8Array, position: number): BatchOptions {
+  return hasDeleteHorizonAt(buffer, position) ? { deleteHorizonMs: baseTimestampAt(buffer, position) } : {}
+}
+
+/** The header fields that a rebuilt batch has in common with its origin. */
+function headerOf(buffer: Uint8Array, position: number): BatchOptions {
+  return {
+    baseOffset: baseOffsetAt(buffer, position),
+    lastOffset: lastOffsetAt(buffer, position),
+    partitionLeaderEpoch: partitionLeaderEpochAt(buffer, position),
+    timestampType: isLogAppendTimeAt(buffer, position) ? TimestampType.LogAppendTime : TimestampType.CreateTime,
+    producerId: producerIdAt(buffer, position),
+    producerEpoch: producerEpochAt(buffer, position),
+    baseSequence: baseSequenceAt(buffer, position),
+    isTransactional: isTransactionalAt(buffer, position),
+    isControl: isControlAt(buffer, position),
+  }
+}
+
+/** Which records of a batch stay, as stretches of its bytes: mostly few. */
+class KeptRecords {
+  count = 0
+  hasTombstone = false
+  /** NaN, for good, where one is beyond the safe integers. */
+  maxTimestampDelta = -Infinity
+  #size = 0
+  /** Start and end of each, in turn. */
+  readonly #stretches: number[] = []
+
+  clear(): void {
+    this.count = 0
+    this.hasTombstone = false
+    this.maxTimestampDelta = -Infinity
+    this.#size = 0
+    this.#stretches.length = 0
+  }
+
+  /** The cursor's record stays. */
+  add({ start, stop, valueLength, timestampDelta }: RecordCursor): void {
+    const stretches = this.#stretches
+    if (stretches.length > 0 && stretches[stretches.length - 1] === start) stretches[stretches.length - 1] = stop
+    else stretches.push(start, stop)
+    this.count++
+    this.#size += stop - start
+    if (valueLength < 0) this.hasTombstone = true
+    const delta = typeof timestampDelta === 'number' ? timestampDelta : Number.NaN
+    if (delta > this.maxTimestampDelta || Number.isNaN(delta)) this.maxTimestampDelta = delta
+  }
+
+  /** The bytes of those that stay. */
+  bytesOf(bytes: Uint8Array): Uint8Array {
+    const stretches = this.#stretches
+    if (stretches.length === 2) return bytes.subarray(stretches[0], stretches[1])
+    const kept = Buffer.allocUnsafe(this.#size)
+    for (let index = 0, at = 0; index < stretches.length; index += 2) {
+      const stretch = bytes.subarray(stretches[index], stretches[index + 1])
+      kept.set(stretch, at)
+      at += stretch.length
+    }
+    return kept
+  }
+
+  /** One by one, for a batch that is written anew; `cursor` stands before the first record. */
+  recordsOf(cursor: RecordCursor, batch: Uint8Array, position: number): CopiedRecord[] {
+    const records: CopiedRecord[] = []
+    const baseOffset = baseOffsetAt(batch, position)
+    for (let index = 0; cursor.next();) {
+      const { start, stop, fieldsAt, timestampDelta } = cursor
+      if (start >= this.#stretches[index + 1]!) index += 2
+      if (index === this.#stretches.length) break
+      if (start < this.#stretches[index]!) continue
+      records.push({
+        offset: baseOffset + cursor.offsetDelta,
+        timestamp: exactTimestamp(batch, position, timestampDelta),
+        body: cursor.bytes.subarray(fieldsAt, stop),
+      })
+    }
+    return records
+  }
+}

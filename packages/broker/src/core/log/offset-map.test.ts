@@ -1,0 +1,89 @@
+import { expect, test } from '@jest/globals'
+import { SeededRandom } from '@millrace/testing/world/seeded-random'
+import { KeyHash } from './key-hash.ts'
+import { OffsetMap, offsetMapEntryBytes } from './offset-map.ts'
+
+const secret = Buffer.from('0123456789abcdef')
+
+test.each([1, 2, 3])('offset map: random keys of all lengths: as a Map of their text (seed %d)', seed => {
+  const random = new SeededRandom(seed)
+  const map = new OffsetMap({ bytesMax: 5000 * offsetMapEntryBytes, loadFactor: 0.9, keysMax: 4000, secret })
+  const model = new Map<string, number>()
+  const bytes = Buffer.from(random.bytes(3000))
+  for (let offset = 2 ** 40; offset < 2 ** 40 + 8000; offset++) {
+    const start = random.below(1000)
+    const end = start + random.below(40)
+    const key = bytes.toString('latin1', start, end)
+    expect(map.get(bytes, start, end)).toBe(model.get(key) ?? -1)
+    if (map.isFull) break
+    map.put(bytes, start, end, offset)
+    model.set(key, offset)
+    expect([map.size, map.latestOffset]).toEqual([model.size, offset])
+  }
+  expect(map.isFull).toBe(model.size === 4500)
+})
+
+test('offset map: full: at the load factor of what its bytes hold; says so and keeps what it has', () => {
+  const map = new OffsetMap({ bytesMax: 600, loadFactor: 0.9, keysMax: 1e9, secret })
+  for (let key = 0; key < 22; key++) {
+    expect(map.isFull).toBe(false)
+    map.put(Buffer.from([key]), 0, 1, key)
+  }
+  expect([map.isFull, map.size, map.utilization, map.bytes]).toEqual([true, 22, 1, 600])
+  for (let key = 0; key < 25; key++) expect(map.get(Buffer.from([key]), 0, 1)).toBe(key < 22 ? key : -1)
+  expect(() => map.put(Buffer.from([1]), 0, 1, 5)).toThrow('a full map takes no key')
+})
+
+test('offset map: few keys: takes little memory, however much it may have; gives it back', () => {
+  const map = new OffsetMap({ bytesMax: 128 * 1024 * 1024, loadFactor: 0.9, keysMax: 1000, secret })
+  expect(map.bytes).toBeLessThan(40_000)
+  map.put(Buffer.from('a'), 0, 1, 0)
+  expect(map.get(Buffer.from('a'), 0, 1)).toBe(0)
+  map.release()
+  expect(map.bytes).toBe(0)
+})
+
+/** HalfSipHash-1-3 as its authors describe it, 64 bits: by the book and slowly. */
+function halfSipHash(key: readonly [number, number], message: Uint8Array): [number, number] {
+  const v: [number, number, number, number] = [key[0], key[1] ^ 0xee, key[0] ^ 0x6c796765, key[1] ^ 0x74656462]
+  const rotated = (value: number, by: number): number => (value << by) | (value >>> (32 - by))
+  const round = (): void => {
+    v[0] = (v[0] + v[1]) | 0
+    v[1] = rotated(v[1], 5) ^ v[0]
+    v[0] = rotated(v[0], 16)
+    v[2] = (v[2] + v[3]) | 0
+    v[3] = rotated(v[3], 8) ^ v[2]
+    v[0] = (v[0] + v[3]) | 0
+    v[3] = rotated(v[3], 7) ^ v[0]
+    v[2] = (v[2] + v[1]) | 0
+    v[1] = rotated(v[1], 13) ^ v[2]
+    v[2] = rotated(v[2], 16)
+  }
+  const padded = Buffer.alloc(Math.floor(message.length / 4) * 4 + 4)
+  padded.set(message)
+  padded[padded.length - 1] = message.length
+  for (let at = 0; at < padded.length; at += 4) {
+    const word = padded.readInt32LE(at)
+    v[3] ^= word
+    round()
+    v[0] ^= word
+  }
+  v[2] ^= 0xee
+  for (let count = 0; count < 3; count++) round()
+  const first = v[1] ^ v[3]
+  v[1] ^= 0xdd
+  for (let count = 0; count < 3; count++) round()
+  return [first, v[1] ^ v[3]]
+}
+
+test('key hash: two HalfSipHash-1-3 under different keys, for every length', () => {
+  const hash = new KeyHash(secret)
+  const bytes = Buffer.from(new SeededRandom(5).bytes(200))
+  for (let length = 0; length < 100; length++) {
+    hash.hash(bytes, 3, 3 + length)
+    const message = bytes.subarray(3, 3 + length)
+    const [first, second] = halfSipHash([secret.readInt32LE(0), secret.readInt32LE(4)], message)
+    const [third, fourth] = halfSipHash([secret.readInt32LE(8), secret.readInt32LE(12)], message)
+    expect([hash.h0, hash.h2, hash.h1, hash.h3]).toEqual([first, second, third, fourth])
+  }
+})

@@ -1,0 +1,106 @@
+import { assert } from '@millrace/runtime/invariant'
+import { KeyHash } from './key-hash.ts'
+
+/** Four words of hash and two of offset: as many bytes as an entry of Kafka's map has, so the same setting holds the same number of keys. */
+const entryWords = 6
+export const offsetMapEntryBytes = entryWords * 4
+/** A table with room to spare is looked up in one or two probes. */
+const spaciousLoad = 0.7
+
+/**
+ * Key → last offset, of the dirty part of a log, without the keys: open addressing in one typed array of a size that never changes. Its
+ * memory is taken from the system where entries are put, a page at a time; `release` gives it back without waiting for the collector.
+ */
+export class OffsetMap {
+  /** The last offset that was looked at: records behind it are unknown to the map. */
+  latestOffset = -1
+  readonly #hash: KeyHash
+  readonly #slots: number
+  readonly #sizeMax: number
+  readonly #words: Int32Array
+  #size = 0
+
+  /** Holds at most `bytesMax / 24 * loadFactor` keys, and takes no more memory than `keysMax` of them need. `secret` as for KeyHash. */
+  constructor(options: { bytesMax: number; loadFactor: number; keysMax: number; secret: Uint8Array }) {
+    const slotsMax = Math.floor(options.bytesMax / offsetMapEntryBytes)
+    this.#sizeMax = Math.floor(slotsMax * options.loadFactor)
+    this.#slots = Math.max(1, Math.min(slotsMax, Math.ceil(options.keysMax / spaciousLoad) + 1))
+    this.#hash = new KeyHash(options.secret)
+    this.#words = new Int32Array(this.#slots * entryWords)
+    assert(this.#sizeMax < slotsMax || options.loadFactor >= 1, 'an empty slot ends every search')
+  }
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** Bytes that it may come to hold. */
+  get bytes(): number {
+    return this.#words.byteLength
+  }
+
+  /** How full it is: 1 where `isFull`. */
+  get utilization(): number {
+    return this.#sizeMax === 0 ? 1 : this.#size / this.#sizeMax
+  }
+
+  /** Nothing may be put any more. */
+  get isFull(): boolean {
+    return this.#size >= this.#sizeMax
+  }
+
+  /** The key `bytes[start, end)` is at `offset`, whatever was said of it before. */
+  put(bytes: Uint8Array, start: number, end: number, offset: number): void {
+    assert(!this.isFull, 'a full map takes no key')
+    const words = this.#words
+    const at = this.#find(bytes, start, end)
+    if (words[at + 4] === 0 && words[at + 5] === 0) {
+      const { h0, h1, h2, h3 } = this.#hash
+      words[at] = h0
+      words[at + 1] = h1
+      words[at + 2] = h2
+      words[at + 3] = h3
+      this.#size++
+    }
+    // One more than the offset, so that zeros mean an empty slot.
+    const stored = offset + 1
+    words[at + 4] = Math.floor(stored / 0x1_0000_0000)
+    words[at + 5] = stored | 0
+    this.latestOffset = offset
+  }
+
+  /** The offset of the key `bytes[start, end)`, -1 when it has none. */
+  get(bytes: Uint8Array, start: number, end: number): number {
+    const at = this.#find(bytes, start, end)
+    return this.#words[at + 4]! * 0x1_0000_0000 + (this.#words[at + 5]! >>> 0) - 1
+  }
+
+  /** Everything up to `offset` was looked at, whether it had keys or not. */
+  raiseLatestOffset(offset: number): void {
+    if (offset > this.latestOffset) this.latestOffset = offset
+  }
+
+  /** The memory goes back now; the map must not be used afterwards. */
+  release(): void {
+    const { buffer } = this.#words as { buffer: ArrayBuffer }
+    buffer.transfer(0)
+  }
+
+  /** Where the key's entry is, or the empty slot where it would be. */
+  #find(bytes: Uint8Array, start: number, end: number): number {
+    const hash = this.#hash
+    hash.hash(bytes, start, end)
+    const { h0, h1, h2, h3 } = hash
+    const words = this.#words
+    const stop = words.length
+    let at = Math.floor(((h0 >>> 0) * this.#slots) / 0x1_0000_0000) * entryWords
+    for (;;) {
+      if (words[at] === h0 && words[at + 1] === h1 && words[at + 2] === h2 && words[at + 3] === h3) {
+        if (words[at + 4] !== 0 || words[at + 5] !== 0) return at
+      }
+      if (words[at + 4] === 0 && words[at + 5] === 0) return at
+      at += entryWords
+      if (at === stop) at = 0
+    }
+  }
+}

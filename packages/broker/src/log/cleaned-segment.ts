@@ -1,0 +1,172 @@
+import {
+  baseOffsetAt,
+  batchSizeAt,
+  lastOffsetAt,
+  magicAt,
+  maxTimestampAt,
+} from '@millrace/protocol/records/record-batch'
+import { messageTimestampAt } from '@millrace/protocol/records/message-set'
+import { FileSuffix, fileName } from '@millrace/protocol/storage/file-names'
+import { encodeTransactionIndex } from '@millrace/protocol/storage/transaction-index'
+import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
+import type { File } from '@millrace/runtime/ports'
+import { IndexBuilder } from './index-builder.ts'
+import type { LogContext } from './log-context.ts'
+import { writeFullyAsync } from './write-fully.ts'
+
+const segmentSuffixes = [
+  FileSuffix.log,
+  FileSuffix.offsetIndex,
+  FileSuffix.timeIndex,
+  FileSuffix.transactionIndex,
+] as const
+
+/**
+ * What a compaction writes: a segment under names that end in `.cleaned`, which the next start throws away, until all of it is on the disk.
+ * Then `promise` renames it to `.swap`: from then on the next start finishes the replacement (reference 4.6, 4.7).
+ */
+export class CleanedSegment {
+  readonly baseOffset: number
+  /** Bytes of batches, those that are not written yet included. */
+  size = 0
+  readonly #context: LogContext
+  readonly #folder: { readonly path: string }
+  readonly #buffer: Buffer
+  readonly #indexes: IndexBuilder
+  readonly #transactions: TransactionIndexEntry[] = []
+  #log: File | null
+  #buffered = 0
+
+  /** Makes the file, over one that an earlier attempt left. */
+  constructor(
+    context: LogContext,
+    options: {
+      readonly folder: { readonly path: string }
+      readonly baseOffset: number
+      readonly bufferBytes: number
+      readonly indexIntervalBytes: number
+    },
+  ) {
+    this.#context = context
+    this.#folder = options.folder
+    this.baseOffset = options.baseOffset
+    this.#indexes = new IndexBuilder(options.baseOffset, options.indexIntervalBytes)
+    this.#log = context.world.files.open(this.#path(FileSuffix.log, FileSuffix.cleaned), 'create')
+    this.#log.truncate(0)
+    this.#buffer = context.bufferPool.take(options.bufferBytes)
+  }
+
+  /** Adds the batch at `position`; false when `flush` has to make room first. */
+  append(bytes: Buffer, position: number): boolean {
+    const size = batchSizeAt(bytes, position)
+    if (size > this.#buffer.length - this.#buffered) return false
+    bytes.copy(this.#buffer, this.#buffered, position, position + size)
+    this.#buffered += size
+    this.#note(bytes, position, size)
+    return true
+  }
+
+  /** As `append`, for a batch that does not fit: everything is written when it resolves. Bytes written. */
+  async appendLarge(bytes: Buffer, position: number): Promise<number> {
+    const flushed = await this.flush()
+    const size = batchSizeAt(bytes, position)
+    if (size <= this.#buffer.length) {
+      this.append(bytes, position)
+      return flushed
+    }
+    await writeFullyAsync(this.#log!, bytes, position, size, this.size)
+    this.#note(bytes, position, size)
+    return flushed + size
+  }
+
+  /** Writes what is gathered; the number of bytes. */
+  async flush(): Promise<number> {
+    const { size } = this
+    const buffered = this.#buffered
+    await writeFullyAsync(this.#log!, this.#buffer, 0, buffered, size - buffered)
+    this.#buffered = 0
+    return buffered
+  }
+
+  /** Aborted transactions whose marker is in the segment. */
+  noteTransactions(entries: readonly TransactionIndexEntry[]): void {
+    for (const entry of entries) this.#transactions.push(entry)
+  }
+
+  /** Writes the indexes and sees everything on the disk; the files look as old as `modifiedMs`. */
+  async finish(modifiedMs: number): Promise<void> {
+    await this.flush()
+    this.#indexes.finish()
+    await this.#writeIndex(FileSuffix.offsetIndex, this.#indexes.offsets.bytes(), modifiedMs)
+    await this.#writeIndex(FileSuffix.timeIndex, this.#indexes.times.bytes(), modifiedMs)
+    if (this.#transactions.length > 0) {
+      await this.#writeIndex(FileSuffix.transactionIndex, encodeTransactionIndex(this.#transactions), modifiedMs)
+    }
+    const log = this.#log!
+    await log.datasyncAsync()
+    log.setModifiedMs(modifiedMs)
+    this.#close()
+  }
+
+  /** From now on it replaces its origins, whatever happens. All files are `.cleaned` first and `.swap` then: a mixture is not finished. */
+  promise(): void {
+    this.#rename(FileSuffix.cleaned, FileSuffix.swap)
+  }
+
+  /** The origins are out of the way. */
+  settle(): void {
+    this.#rename(FileSuffix.swap, '')
+  }
+
+  /** Gives up. Does not throw: what stays behind goes with the next start. */
+  abandon(): void {
+    this.#close()
+    for (const suffix of segmentSuffixes) {
+      const path = this.#path(suffix, FileSuffix.cleaned)
+      try {
+        if (this.#context.world.files.stat(path) !== null) this.#context.world.files.remove(path)
+      } catch (error) {
+        this.#context.logger.warn('cannot remove the output of a compaction', { path, error: String(error) })
+      }
+    }
+  }
+
+  #note(bytes: Buffer, position: number, size: number): void {
+    const isBatch = magicAt(bytes, position) === 2
+    const lastOffset = isBatch ? lastOffsetAt(bytes, position) : baseOffsetAt(bytes, position)
+    const timestamp = isBatch ? maxTimestampAt(bytes, position) : Number(messageTimestampAt(bytes, position))
+    this.#indexes.add(this.size, lastOffset, timestamp)
+    this.size += size
+  }
+
+  async #writeIndex(suffix: string, bytes: Buffer, modifiedMs: number): Promise<void> {
+    const file = this.#context.world.files.open(this.#path(suffix, FileSuffix.cleaned), 'create')
+    try {
+      file.truncate(0)
+      await writeFullyAsync(file, bytes, 0, bytes.length, 0)
+      await file.datasyncAsync()
+      file.setModifiedMs(modifiedMs)
+    } finally {
+      file.close()
+    }
+  }
+
+  #rename(from: string, to: string): void {
+    const { files } = this.#context.world
+    for (const suffix of segmentSuffixes) {
+      if (suffix === FileSuffix.transactionIndex && this.#transactions.length === 0) continue
+      files.rename(this.#path(suffix, from), this.#path(suffix, to))
+    }
+  }
+
+  #path(suffix: string, transient: string): string {
+    return `${this.#folder.path}/${fileName(this.baseOffset, suffix)}${transient}`
+  }
+
+  #close(): void {
+    if (this.#log === null) return
+    this.#context.bufferPool.give(this.#buffer)
+    this.#log.close()
+    this.#log = null
+  }
+}

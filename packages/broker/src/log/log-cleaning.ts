@@ -1,0 +1,242 @@
+import { BatchCleaner } from '../core/log/batch-cleaning.ts'
+import type { CleaningRange } from '../core/log/cleanable-range.ts'
+import { CleanedTransactions } from '../core/log/cleaned-transactions.ts'
+import { KeyCollection } from '../core/log/key-collection.ts'
+import { OffsetMap } from '../core/log/offset-map.ts'
+import { segmentGroups } from '../core/log/segment-groups.ts'
+import { CleanedSegment } from './cleaned-segment.ts'
+import type { CleanerPace } from './cleaner-pace.ts'
+import type { CleanerThrottle } from './cleaner-throttle.ts'
+import type { CompactableLog } from './compactable-log.ts'
+import type { LogContext } from './log-context.ts'
+import { CleaningAborted } from './log-errors.ts'
+import { SegmentBatches } from './segment-batches.ts'
+import type { Segment } from './segment.ts'
+
+export interface LogCleaningOptions {
+  readonly context: LogContext
+  readonly target: CompactableLog
+  readonly range: CleaningRange
+  readonly pace: CleanerPace
+  readonly throttle: CleanerThrottle
+  /** This compaction's part of log.cleaner.dedupe.buffer.size. */
+  readonly dedupeBytes: number
+  /** log.cleaner.io.buffer.load.factor */
+  readonly loadFactor: number
+  /** This compaction's part of log.cleaner.io.buffer.size, for reading and for writing each. */
+  readonly ioBytes: number
+  readonly isStopped: () => boolean
+}
+
+/** What a compaction did. */
+export interface CleaningReport {
+  /** Each key stands once below it. */
+  readonly endOffset: number
+  readonly keys: number
+  readonly mapUtilization: number
+  /** Looked at for keys. */
+  readonly indexedBytes: number
+  readonly readBytes: number
+  readonly writtenBytes: number
+  readonly segmentsBefore: number
+  readonly segmentsAfter: number
+}
+
+/**
+ * One compaction of one log (reference 4.6): collects the last offset of each key in the dirty part, then writes all segments up to there anew,
+ * group by group, without what newer records replace. Works in slices of the loop; after each the log may be another, so it looks again and,
+ * where the ground is gone, throws CleaningAborted. Until a group is replaced nothing has changed; every replaced group is an end in itself.
+ */
+export class LogCleaning {
+  readonly #options: LogCleaningOptions
+  readonly #target: CompactableLog
+  readonly #nowMs: number
+  readonly #truncationCount: number
+  readonly #batches: SegmentBatches
+  #indexedBytes = 0
+  #readBytes = 0
+  #writtenBytes = 0
+
+  constructor(options: LogCleaningOptions) {
+    this.#options = options
+    this.#target = options.target
+    this.#truncationCount = options.target.truncationCount
+    this.#nowMs = options.context.world.clock.wallMs()
+    this.#batches = new SegmentBatches(options.context.bufferPool, options.ioBytes)
+  }
+
+  async run(): Promise<CleaningReport> {
+    const { context, range, dedupeBytes, loadFactor } = this.#options
+    const { firstDirtyOffset, firstUncleanableOffset } = range
+    const offsets = new OffsetMap({
+      bytesMax: dedupeBytes,
+      loadFactor,
+      keysMax: firstUncleanableOffset - firstDirtyOffset,
+      secret: context.world.random.bytes(16),
+    })
+    try {
+      await this.collectKeys(offsets)
+      const endOffset = offsets.latestOffset + 1
+      const segments = this.#target.segmentsIn(0, endOffset)
+      const segmentsAfter = await this.writeAnew(segments, offsets)
+      return {
+        endOffset,
+        keys: offsets.size,
+        mapUtilization: offsets.utilization,
+        indexedBytes: this.#indexedBytes,
+        readBytes: this.#readBytes,
+        writtenBytes: this.#writtenBytes,
+        segmentsBefore: segments.length,
+        segmentsAfter,
+      }
+    } finally {
+      offsets.release()
+      this.#batches.close()
+    }
+  }
+
+  /** Fills the map from the dirty part, as far as there is room. */
+  private async collectKeys(offsets: OffsetMap): Promise<void> {
+    const { range, pace, throttle } = this.#options
+    const { firstDirtyOffset, firstUncleanableOffset } = range
+    const transactions = new CleanedTransactions()
+    transactions.announce(this.#target.abortedTransactions(firstDirtyOffset, firstUncleanableOffset))
+    const keys = new KeyCollection(offsets, transactions, firstDirtyOffset)
+    for (const segment of this.#target.segmentsIn(firstDirtyOffset, firstUncleanableOffset)) {
+      const endOffset = this.#target.endOf(segment)
+      let position = segment.scanStart(firstDirtyOffset)
+      while (position < segment.writtenSize) {
+        const cursor = await this.read(segment, position)
+        await throttle.take(cursor.end)
+        this.check(segment)
+        while (cursor.next()) {
+          if (!keys.add(cursor.buffer, cursor.position, cursor.magic)) return
+          if (!pace.spend(cursor.size)) continue
+          await pace.next()
+          this.check(segment)
+        }
+        position += cursor.position
+        this.#indexedBytes += cursor.position
+      }
+      // The last offsets of a segment may be of records that an earlier compaction dropped.
+      offsets.raiseLatestOffset(endOffset - 1)
+    }
+  }
+
+  /** The number of segments that it became. */
+  private async writeAnew(segments: readonly Segment[], offsets: OffsetMap): Promise<number> {
+    const { range } = this.#options
+    const { segmentBytes, segmentIndexBytes, deleteRetentionMs } = this.#target.log.settings
+    const transactions = new CleanedTransactions()
+    const cleaner = new BatchCleaner({ offsets, transactions, nowMs: this.#nowMs, deleteRetentionMs })
+    const lastClean = this.#target.segmentsIn(0, range.firstDirtyOffset).at(-1)
+    const legacyHorizonMs = lastClean === undefined ? 0 : this.#target.modifiedMs(lastClean) - deleteRetentionMs
+    const sized = segments.map(segment => ({
+      segment,
+      baseOffset: segment.baseOffset,
+      size: segment.size,
+      ...this.#target.indexSizes(segment),
+    }))
+    const limits = { segmentBytes, indexBytes: segmentIndexBytes, endOffset: range.firstUncleanableOffset }
+    const groups = segmentGroups(sized, limits)
+    for (const group of groups) {
+      const origins = group.map(({ segment }) => segment)
+      await this.writeGroup(origins, { cleaner, transactions, legacyHorizonMs })
+    }
+    return groups.length
+  }
+
+  private async writeGroup(
+    group: readonly Segment[],
+    state: { cleaner: BatchCleaner; transactions: CleanedTransactions; legacyHorizonMs: number },
+  ): Promise<void> {
+    const target = this.#target
+    // What retention took meanwhile stood in front.
+    const origins = group.filter(segment => target.has(segment))
+    if (origins.length === 0) return
+    const output = new CleanedSegment(this.#options.context, {
+      folder: target.folder,
+      baseOffset: origins[0]!.baseOffset,
+      bufferBytes: this.#options.ioBytes,
+      indexIntervalBytes: target.log.settings.indexIntervalBytes,
+    })
+    try {
+      const lastRecords = target.lastRecordsOfProducers()
+      for (const segment of origins) {
+        this.check(segment)
+        state.transactions.announce(target.abortedTransactions(segment.baseOffset, target.endOf(segment)))
+        const keepsLegacyTombstones = target.modifiedMs(segment) > state.legacyHorizonMs
+        state.cleaner.beginSegment({ lastRecords, keepsLegacyTombstones })
+        await this.writeSegment(segment, output, state)
+      }
+      const modifiedMs = target.modifiedMs(origins.at(-1)!)
+      this.wrote(await output.flush())
+      await output.finish(modifiedMs)
+      for (const segment of origins) this.check(segment)
+      target.replace(origins, output, modifiedMs)
+    } catch (error) {
+      if (!this.#options.isStopped()) output.abandon()
+      throw error
+    }
+    // Not waited for by anybody else: a power cut before it finds the origins, or all of the output.
+    await this.#options.context.world.files.syncDirectoryAsync(target.folder.path)
+  }
+
+  private async writeSegment(
+    segment: Segment,
+    output: CleanedSegment,
+    { cleaner, transactions }: { cleaner: BatchCleaner; transactions: CleanedTransactions },
+  ): Promise<void> {
+    const { pace, throttle } = this.#options
+    for (let position = 0; position < segment.writtenSize;) {
+      const cursor = await this.read(segment, position)
+      await throttle.take(cursor.end)
+      this.check(segment)
+      const buffer = cursor.buffer as Buffer
+      while (cursor.next()) {
+        const kept = cleaner.clean(buffer, cursor.position, cursor.magic)
+        output.noteTransactions(transactions.takeRetained())
+        if (kept !== 'none') {
+          const [bytes, at] = kept === 'all' ? [buffer, cursor.position] : [cleaner.output, 0]
+          if (!output.append(bytes, at)) {
+            const written = await output.appendLarge(bytes, at)
+            this.wrote(written)
+            await throttle.take(written)
+            this.check(segment)
+          }
+        }
+        if (!pace.spend(cursor.size)) continue
+        await pace.next()
+        this.check(segment)
+      }
+      position += cursor.position
+      this.#readBytes += cursor.position
+    }
+  }
+
+  private async read(segment: Segment, position: number): ReturnType<SegmentBatches['read']> {
+    this.check(segment)
+    const cursor = await this.#batches.read(segment, position)
+    this.check(segment)
+    return cursor
+  }
+
+  private wrote(bytes: number): void {
+    this.#writtenBytes += bytes
+  }
+
+  /** Throws CleaningAborted where going on would be wrong. */
+  private check(segment: Segment): void {
+    const target = this.#target
+    const reason = this.#options.isStopped()
+      ? 'the broker stops'
+      : !target.isCompactable
+        ? 'the log is closed, paused, or not to be compacted any more'
+        : target.truncationCount !== this.#truncationCount
+          ? 'the log was cut'
+          : target.has(segment)
+            ? null
+            : 'a segment was deleted'
+    if (reason !== null) throw new CleaningAborted(reason)
+  }
+}
