@@ -6,11 +6,11 @@ import { freePorts, runProcess, startProcess, untilListening, type RunningProces
 
 const quick = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
 /** Silent logging for tools; a broker logs warnings to its output. */
-function log4j(folder: string, level: string): string {
+function log4j(folder: string, level: string, more = ''): string {
   const file = join(folder, `log4j-${level}.properties`)
   writeFileSync(
     file,
-    `log4j.rootLogger=${level}, stderr\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=[%d] %p %m (%c)%n\n`,
+    `${more}log4j.rootLogger=${level}, stderr\nlog4j.appender.stderr=org.apache.log4j.ConsoleAppender\nlog4j.appender.stderr.target=System.err\nlog4j.appender.stderr.layout=org.apache.log4j.PatternLayout\nlog4j.appender.stderr.layout.ConversionPattern=[%d] %p %m (%c)%n\n`,
   )
   return `-Dlog4j.configuration=file:${file}`
 }
@@ -87,6 +87,8 @@ export async function startKafka(options: {
   port?: number
   properties?: Record<string, string>
   java?: readonly string[]
+  /** Classes whose information is printed, too, not only warnings. */
+  informative?: readonly string[]
   taskset?: string
 }): Promise<KafkaBroker> {
   const work = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
@@ -113,7 +115,7 @@ export async function startKafka(options: {
   )
   const args = [
     ...(options.java ?? ['-Xmx768m', '-XX:+UseSerialGC']),
-    log4j(work, 'WARN'),
+    log4j(work, 'WARN', (options.informative ?? []).map(name => `log4j.logger.${name}=INFO\n`).join('')),
     '-cp',
     `${oraclePath('kafka')}/*`,
     KafkaTool.broker,

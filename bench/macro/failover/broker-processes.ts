@@ -12,6 +12,7 @@ export class BrokerProcesses {
   readonly #folder: string
   readonly #zookeeper: string
   readonly #properties: Readonly<Record<string, string>>
+  readonly #core: string | undefined
   readonly #processes: (RunningProcess | undefined)[] = []
 
   constructor(options: {
@@ -19,11 +20,14 @@ export class BrokerProcesses {
     readonly folder: string
     readonly zookeeper: string
     readonly properties: Readonly<Record<string, string>>
+    /** Core to run on; by default any. */
+    readonly core?: string
   }) {
     this.ports = options.ports
     this.#folder = options.folder
     this.#zookeeper = options.zookeeper
     this.#properties = options.properties
+    this.#core = options.core
   }
 
   get ids(): number[] {
@@ -52,7 +56,9 @@ export class BrokerProcesses {
     }
     const config = join(folder, 'server.properties')
     writeFileSync(config, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join('')) // prettier-ignore
-    const running = startProcess({ name: `broker ${id}`, command: process.execPath, args: [starter, config] })
+    const pinned = this.#core === undefined ? [] : ['taskset', '-c', this.#core]
+    const [command = process.execPath, ...args] = [...pinned, process.execPath, starter, config]
+    const running = startProcess({ name: `broker ${id}`, command, args })
     this.#processes[id] = running
     await untilListening(port, 60_000, running)
   }
