@@ -56,9 +56,13 @@ export class BrokerProcesses {
     }
     const config = join(folder, 'server.properties')
     writeFileSync(config, Object.entries(properties).map(([key, value]) => `${key}=${value}\n`).join('')) // prettier-ignore
-    const pinned = this.#core === undefined ? [] : ['taskset', '-c', this.#core]
-    const [command = process.execPath, ...args] = [...pinned, process.execPath, starter, config]
-    const running = startProcess({ name: `broker ${id}`, command, args })
+    const node = process.execPath
+    const core = this.#core
+    const running = startProcess(
+      core === undefined
+        ? { name: `broker ${id}`, command: node, args: [starter, config] }
+        : { name: `broker ${id}`, command: 'taskset', args: ['-c', core, node, starter, config] },
+    )
     this.#processes[id] = running
     await untilListening(port, 60_000, running)
   }

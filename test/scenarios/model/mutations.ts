@@ -1,12 +1,4 @@
-/** One fault of the bug ledger, put back into a copy of `broker/core`: `search` must occur exactly once in `file`. */
-export interface Mutation {
-  readonly name: string
-  /** Where it was seen before. */
-  readonly ledger: string
-  readonly file: string
-  readonly search: string
-  readonly replace: string
-}
+import type { Mutation } from './mutated-cores.ts'
 
 const leader = 'partition/partition-leader.ts'
 const inSync = 'partition/in-sync-set.ts'
