@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { Kafka, logLevel } from 'kafkajs'
 import { describeWith } from '../oracles/describe-with.ts'
-import { kafkaTool, KafkaTool } from '../oracles/kafka.ts'
 import { oraclePath } from '../oracles/oracles.ts'
 import { runProcess } from '../oracles/processes.ts'
 import { startMillrace, type CoordinationKind, type MillraceCluster } from './clusters.ts'
@@ -38,18 +38,12 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         ...(input === undefined ? {} : { input }),
         timeoutMs: 180_000,
       })
-    const create = (topic: string, partitions: number): ReturnType<typeof kafkaTool> =>
-      kafkaTool(KafkaTool.topics, [
-        '--bootstrap-server',
-        cluster.bootstrap,
-        '--create',
-        '--topic',
-        topic,
-        '--partitions',
-        String(partitions),
-        '--replication-factor',
-        '1',
-      ])
+    const create = async (topic: string, partitions: number): Promise<void> => {
+      const admin = new Kafka({ brokers: cluster.bootstrap.split(','), logLevel: logLevel.NOTHING }).admin()
+      await admin.connect()
+      await admin.createTopics({ topics: [{ topic, numPartitions: partitions, replicationFactor: 1 }] })
+      await admin.disconnect()
+    }
     const produce = (topic: string, codec: string): ReturnType<typeof runProcess> =>
       kcat([
         '-P',
