@@ -15,7 +15,8 @@ import { readTree, type Tree } from './tree.ts'
 
 export type Product = 'millrace' | 'kafka'
 
-const sessionTimeoutMs = 6000
+/** Longer than a broker is stopped for its followers or leaders to notice, on a machine that is busy with other tests. */
+const sessionTimeoutMs = 10_000
 const requestTimeoutMs = 30_000
 
 /** Three broker processes of one product, ids 0 to 2, configured as those of the recording, under a path of their own. */
@@ -63,6 +64,8 @@ export class Side {
       'inter.broker.listener.name': 'INTERNAL',
       'zookeeper.session.timeout.ms': String(sessionTimeoutMs),
       'auto.leader.rebalance.enable': 'false',
+      // A follower that is stopped leaves the ISR before its session ends.
+      'replica.lag.time.max.ms': '3000',
       'broker.rack': `rack-${id % 2}`,
       // A controller that is deposed before its session ends is still registered when the next one looks: it then loses a broker
       // where Kafka's finds one missing, and writes the same states with other epochs and versions.
@@ -88,11 +91,14 @@ export class Side {
     await this.processes[id]?.ended()
     this.processes[id] = null
   }
-  /** SIGKILL, and waits until its session has ended. */
+  /** SIGKILL; what its session holds goes at once and together, as at the session's end, for which nobody waits. */
   async kill(id: number): Promise<void> {
     this.processes[id]?.kill('SIGKILL')
+    await this.processes[id]?.ended()
     this.processes[id] = null
-    await this.until(tree => tree[`/brokers/ids/${id}`] === undefined)
+    const isController = (await this.controllerId()) === id
+    const paths = [`/brokers/ids/${id}`, ...(isController ? ['/controller'] : [])]
+    await this.observer.multi(paths.map(path => ({ op: 'delete', path, version: AnyVersion })))
   }
   /** Stopped for longer than its session lasts, so that it must register again. */
   async outliveSession(id: number): Promise<void> {
@@ -101,6 +107,14 @@ export class Side {
     this.processes[id]?.kill('SIGCONT')
     await this.until(tree => tree[`/brokers/ids/${id}`] !== undefined)
     await this.knowEachOther()
+  }
+
+  /** SIGSTOP; not for as long as a session lasts. */
+  pause(id: number): void {
+    this.processes[id]?.kill('SIGSTOP')
+  }
+  goOn(id: number): void {
+    this.processes[id]?.kill('SIGCONT')
   }
 
   /** Every running broker knows every other and the controller, and so does the controller. */

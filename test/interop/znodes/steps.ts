@@ -1,16 +1,8 @@
-import { ErrorCode } from '@millrace/protocol/errors'
-import { createTopicsRequest, createTopicsResponse } from '@millrace/protocol/messages/19-create-topics'
-import { deleteTopicsRequest, deleteTopicsResponse } from '@millrace/protocol/messages/20-delete-topics'
-import { initProducerIdRequest, initProducerIdResponse } from '@millrace/protocol/messages/22-init-producer-id'
+import { append, broker, change, create, grow, producerId, remove, set, topic, unset } from './requests.ts'
 import { alterConfigsRequest, alterConfigsResponse } from '@millrace/protocol/messages/33-alter-configs'
-import { createPartitionsRequest, createPartitionsResponse } from '@millrace/protocol/messages/37-create-partitions'
-import {
-  incrementalAlterConfigsRequest,
-  incrementalAlterConfigsResponse,
-} from '@millrace/protocol/messages/44-incremental-alter-configs'
-import { eventually } from '../../oracles/processes.ts'
 import type { Side } from './side.ts'
 import type { Tree } from './tree.ts'
+import { replicatedSteps } from './replicated-steps.ts'
 
 export interface Step {
   readonly name: string
@@ -198,6 +190,7 @@ export const steps: readonly Step[] = [
     run: side => side.createByHand('/admin/delete_topics/move'),
     settled: tree => tree['/brokers/topics/move'] === undefined && tree['/admin/delete_topics/move'] === undefined,
   },
+  ...replicatedSteps,
   {
     name: 'all stop, one after another',
     run: async side => {
@@ -215,87 +208,3 @@ const leaderOf = (tree: Tree, name: string, partition: number): number | undefin
   (tree[`/brokers/topics/${name}/partitions/${partition}/state`]?.data as { leader: number } | undefined)?.leader
 const isOffline = (tree: Tree, name: string, partition: number): boolean => leaderOf(tree, name, partition) === -1
 const isOnline = (tree: Tree, name: string, partition: number): boolean => (leaderOf(tree, name, partition) ?? -1) >= 0
-
-interface NewTopic {
-  readonly name: string
-  /** Per partition. */
-  readonly replicas: readonly number[][]
-  readonly firstPartition?: number
-  readonly configs?: Readonly<Record<string, string>>
-}
-async function create(
-  side: Side,
-  topics: readonly NewTopic[],
-  { validateOnly = false, timeoutMs = 20_000 } = {},
-): Promise<unknown> {
-  const answer = await side.ask('controller', createTopicsRequest, createTopicsResponse, {
-    topics: topics.map(({ name, replicas, firstPartition = 0, configs = {} }) => ({
-      name,
-      numPartitions: -1,
-      replicationFactor: -1,
-      assignments: replicas.map((brokerIds, i) => ({ partitionIndex: firstPartition + i, brokerIds })),
-      configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
-    })),
-    timeoutMs,
-    validateOnly,
-  })
-  return answer.topics
-    .map(({ name, errorCode, numPartitions }) => ({ name, errorCode, numPartitions }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-async function grow(
-  side: Side,
-  topics: { name: string; count: number; assignments: { brokerIds: number[] }[] | null }[],
-): Promise<unknown> {
-  const answer = await side.ask('controller', createPartitionsRequest, createPartitionsResponse, {
-    topics,
-    timeoutMs: 20_000,
-    validateOnly: false,
-  })
-  return answer.results.map(({ name, errorCode }) => ({ name, errorCode })).sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-async function remove(side: Side, names: readonly string[], timeoutMs = 20_000): Promise<unknown> {
-  const answer = await side.ask('controller', deleteTopicsRequest, deleteTopicsResponse, {
-    topics: names.map(name => ({ name, topicId: 'AAAAAAAAAAAAAAAAAAAAAA' })),
-    topicNames: [],
-    timeoutMs,
-  })
-  return answer.responses
-    .map(({ name, errorCode }) => ({ name, errorCode }))
-    .sort((a, b) => (a.name! < b.name! ? -1 : 1))
-}
-
-async function producerId(side: Side, id: number): Promise<number> {
-  const request = { transactionalId: null, transactionTimeoutMs: 60_000, producerId: -1, producerEpoch: -1 }
-  let answered = -1
-  await eventually(async () => {
-    const answer = await side.ask(id, initProducerIdRequest, initProducerIdResponse, request)
-    answered = answer.producerId
-    return answer.errorCode !== ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-  })
-  return answered
-}
-
-const topic = 2
-const broker = 4
-interface Change {
-  readonly name: string
-  readonly configOperation: number
-  readonly value: string | null
-}
-const set = (name: string, value: string): Change => ({ name, configOperation: 0, value })
-const unset = (name: string): Change => ({ name, configOperation: 1, value: null })
-const append = (name: string, value: string): Change => ({ name, configOperation: 2, value })
-async function change(
-  side: Side,
-  to: number,
-  resourceType: number,
-  resourceName: string,
-  configs: Change[],
-): Promise<unknown> {
-  const value = { resources: [{ resourceType, resourceName, configs }], validateOnly: false }
-  const { responses } = await side.ask(to, incrementalAlterConfigsRequest, incrementalAlterConfigsResponse, value)
-  return responses.map(each => ({ resourceName: each.resourceName, errorCode: each.errorCode }))
-}
