@@ -2,11 +2,11 @@ import type { World } from '@millrace/runtime/ports'
 import type { SeededRandom } from '@millrace/testing/world/seeded-random'
 import type { ClusterClient } from '@millrace/testing/workload/cluster-client'
 import type { BrokerProcess } from '../process-cluster/broker-process.ts'
-import type { ProcessCluster } from '../process-cluster/process-cluster.ts'
+import type { IsolatedCluster } from '../process-cluster/isolated-cluster.ts'
 
 /** What a fault may touch. */
 export interface Stage {
-  readonly cluster: ProcessCluster
+  readonly cluster: IsolatedCluster
   readonly client: ClusterClient
   readonly world: World
   /** Of the load that runs now. */

@@ -6,7 +6,7 @@ import { ClusterClient } from '@millrace/testing/workload/cluster-client'
 import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import { Load } from '../load/load.ts'
 import { verdictOf } from '../load/verdict.ts'
-import { startProcessCluster, type ProcessCluster } from '../process-cluster/process-cluster.ts'
+import { startIsolatedCluster, type IsolatedCluster } from '../process-cluster/isolated-cluster.ts'
 import { Victims, type FaultNeed, type Stage } from './fault.ts'
 import { availableFaults } from './faults/table.ts'
 import type { ChaosOptions } from './options.ts'
@@ -14,6 +14,8 @@ import { planRotation, rotationMs, runRotation, type FaultSpan } from './rotatio
 import { addVerdict, emptySummary, isGood, type Summary } from './summary.ts'
 
 const partitions = 6
+/** Of each of a broker's two log folders; a segment writes some 30 MB. */
+const diskMegabytes = 256
 /** Then everything heals and is judged: so memory is bounded by one segment, however long the run. */
 const rotationsPerSegment = 4
 const healWithinMs = 60_000
@@ -31,9 +33,11 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
   const say = (line: string): void =>
     progress(`${((clock.monotonicMs() - startMs) / 1000).toFixed(1).padStart(7)} s  ${line}`)
   say(`seed ${options.seed}, everything in ${folder}`)
-  const cluster = await startProcessCluster({ folder })
+  const cluster = await startIsolatedCluster({ folder, network: true, diskMegabytes })
   try {
     const have = new Set<FaultNeed>()
+    if (cluster.network !== null) have.add('namespaces')
+    if (cluster.disks !== null) have.add('disks')
     const kinds = options.only ?? availableFaults(have)
     const run = new Run({ cluster, summary, say, kinds, random: new SeededRandom(options.seed) })
     while (isGood(summary) && clock.monotonicMs() - startMs < options.minutes * 60_000) {
@@ -44,7 +48,7 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
   } catch (error) {
     summary.failures.push(error instanceof Error ? (error.stack ?? error.message) : String(error))
   } finally {
-    await cluster.close()
+    await cluster.close({ keepData: !isGood(summary) || options.keep })
   }
   Object.assign(summary, { minutes: (clock.monotonicMs() - startMs) / 60_000 })
   if (isGood(summary) && options.folder === null && !options.keep) rmSync(folder, { recursive: true, force: true })
@@ -52,7 +56,7 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
 }
 
 interface RunParts {
-  readonly cluster: ProcessCluster
+  readonly cluster: IsolatedCluster
   readonly summary: Summary
   readonly random: SeededRandom
   readonly kinds: readonly string[]
@@ -110,13 +114,13 @@ class Run {
     }
   }
 
-  private addresses(): { id: number; host: string; port: number; isRunning: boolean; logDir: string }[] {
-    return this.parts.cluster.brokers.map(({ id, host, port, isAlive, logDir }) => ({
+  private addresses(): { id: number; host: string; port: number; isRunning: boolean; logDirs: readonly string[] }[] {
+    return this.parts.cluster.brokers.map(({ id, host, port, isAlive, logDirs }) => ({
       id,
       host,
       port,
       isRunning: isAlive,
-      logDir,
+      logDirs,
     }))
   }
 

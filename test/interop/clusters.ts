@@ -162,20 +162,21 @@ export function startBrokerProcess(options: {
   host?: string
   port: number
   zookeeper: string
-  logDirs: string
+  logDirs: string | readonly string[]
   properties?: Record<string, string>
   /** Appended to; default: kept in memory. */
   outputFile?: string
   /** What stands before the command: `['ip', 'netns', 'exec', 'b1']`. It must become the broker, for signals. */
   within?: readonly string[]
 }): RunningProcess {
-  mkdirSync(options.logDirs, { recursive: true })
-  const config = `${options.logDirs}.properties`
+  const logDirs = typeof options.logDirs === 'string' ? [options.logDirs] : options.logDirs
+  for (const directory of logDirs) mkdirSync(directory, { recursive: true })
+  const config = `${logDirs[0]}.properties`
   const properties: Record<string, string> = {
     'broker.id': String(options.brokerId),
     listeners: `PLAINTEXT://${options.host ?? '127.0.0.1'}:${options.port}`,
     'zookeeper.connect': options.zookeeper,
-    'log.dirs': options.logDirs,
+    'log.dirs': logDirs.join(),
     'zookeeper.session.timeout.ms': '6000',
     ...options.properties,
   }

@@ -87,9 +87,11 @@ export class Load {
   /** Nothing more is sent; resolves when what was sent has its outcome. Readers go on. */
   async stopProducers(): Promise<LibraryReport[]> {
     const processes = this.library.filter(({ kind }) => kind === 'produce').map(({ process }) => process)
-    const reports = processes.map(process => endOf(process, flushMs + 20_000))
-    await Promise.all(this.producers.map(producer => producer.stop()))
-    return (await Promise.all(reports)).map(output => JSON.parse(output) as LibraryReport)
+    const [reports] = await Promise.all([
+      Promise.all(processes.map(process => endOf(process, flushMs + 20_000))),
+      Promise.all(this.producers.map(producer => producer.stop())),
+    ])
+    return reports.map(output => JSON.parse(output) as LibraryReport)
   }
 
   /** Ends what `stopProducers` left. */

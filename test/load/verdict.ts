@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { Findings } from '@millrace/testing/checkers/anomalies'
@@ -13,7 +13,7 @@ import type { LibraryReport, Load } from './load.ts'
 
 export interface VerdictOptions {
   readonly load: Load
-  readonly brokers: () => readonly (BrokerAddress & { readonly logDir: string })[]
+  readonly brokers: () => readonly (BrokerAddress & { readonly logDirs: readonly string[] })[]
   readonly topic: string
   readonly partitions: number
   /** How long the cluster may take to be whole again once all faults are healed. */
@@ -131,11 +131,11 @@ async function allReplicas(
 
 /** The `.log` bytes of a replica, segment after segment: where segments begin is each broker's own affair. */
 function diskDifference(
-  brokers: readonly { readonly id: number; readonly logDir: string }[],
+  brokers: readonly { readonly id: number; readonly logDirs: readonly string[] }[],
   name: string,
 ): string | null {
-  const digests = brokers.map(({ logDir }) => {
-    const folder = join(logDir, name)
+  const digests = brokers.map(({ logDirs }) => {
+    const folder = logDirs.map(directory => join(directory, name)).find(existsSync) ?? join(logDirs[0]!, name)
     const hash = createHash('sha256')
     const files = readdirSync(folder).filter(file => file.endsWith('.log'))
     for (const file of files.sort()) hash.update(readFileSync(join(folder, file)))

@@ -6,7 +6,7 @@ export interface BrokerProcessOptions {
   readonly host: string
   readonly port: number
   readonly zookeeper: string
-  readonly logDir: string
+  readonly logDirs: readonly string[]
   readonly properties: Readonly<Record<string, string>>
   readonly outputFile: string
   readonly within: readonly string[]
@@ -19,7 +19,7 @@ export class BrokerProcess {
   readonly id: number
   readonly host: string
   readonly port: number
-  readonly logDir: string
+  readonly logDirs: readonly string[]
   private readonly options: BrokerProcessOptions
   private process: RunningProcess | null = null
   private paused = false
@@ -29,7 +29,7 @@ export class BrokerProcess {
     this.id = options.id
     this.host = options.host
     this.port = options.port
-    this.logDir = options.logDir
+    this.logDirs = options.logDirs
   }
 
   /** Is there a process? A paused one is running. */
@@ -71,8 +71,8 @@ export class BrokerProcess {
   /** Launches it and does not wait. */
   launch(): void {
     if (this.isRunning) return
-    const { id, host, port, zookeeper, logDir, properties, outputFile, within } = this.options
-    const all = { brokerId: id, host, port, zookeeper, logDirs: logDir, properties, outputFile, within }
+    const { id, host, port, zookeeper, logDirs, properties, outputFile, within } = this.options
+    const all = { brokerId: id, host, port, zookeeper, logDirs: [...logDirs], properties, outputFile, within }
     this.process = startBrokerProcess(all)
     this.paused = false
   }

@@ -25,7 +25,7 @@ export interface ProcessClusterOptions {
 
 export interface BrokerPlace {
   readonly host?: string
-  readonly logDir?: string
+  readonly logDirs?: readonly string[]
   /** Stands before the broker's command: a network namespace. */
   readonly within?: readonly string[]
 }
@@ -52,6 +52,7 @@ export const properties = {
   'offsets.topic.num.partitions': '4',
   'auto.create.topics.enable': 'false',
   'zookeeper.session.timeout.ms': '4000',
+  'zookeeper.connection.timeout.ms': '15000',
   'replica.lag.time.max.ms': '2000',
   'unclean.leader.election.enable': 'false',
 }
@@ -70,13 +71,14 @@ export async function startProcessCluster(options: ProcessClusterOptions = {}): 
   const zookeeperConnect = `${zookeeper.connectString}/millrace`
   const ports = await freePorts(count)
   const brokers = ports.map((port, i) => {
-    const { host = '127.0.0.1', logDir = join(folder, `broker-${i + 1}`), within = [] } = options.place?.(i + 1) ?? {}
+    const place = options.place?.(i + 1) ?? {}
+    const { host = '127.0.0.1', logDirs = [join(folder, `broker-${i + 1}`)], within = [] } = place
     return new BrokerProcess({
       id: i + 1,
       host,
       port,
       zookeeper: zookeeperConnect,
-      logDir,
+      logDirs,
       within,
       outputFile: join(folder, `broker-${i + 1}.log`),
       properties: { ...properties, ...options.properties },

@@ -26,6 +26,7 @@ import type { StoredSession } from './metadata/session-file.ts'
 import { FirstWord } from './metadata/first-word.ts'
 import { FinalizedFeatures } from './metadata/finalized-features.ts'
 import { LogDirFailureNotice } from './metadata/log-dir-failure-notice.ts'
+import { topicsZnode } from './metadata/znodes.ts'
 import { BrokerRegistrar } from './metadata/broker-registration.ts'
 import { clusterId } from './metadata/cluster-id.ts'
 import { ConfigChanges } from './metadata/config-changes.ts'
@@ -377,6 +378,7 @@ export class Broker {
     partitions.start()
     replication.proof.start()
     registrar.onRegistered(brokerEpoch => partitions.onRegistered(brokerEpoch))
+    metadata.expect(await coordination.children(topicsZnode.path()))
     await registrar.register({
       endpoints: advertisedEndpoints(parsed.listeners, { hostName, ports }),
       rack: own.get('broker.rack'),

@@ -65,12 +65,16 @@ const deleteWhileDown: Fault = async (stage, random) => {
   const awayMs = between(random, 500, 6000)
   const { client } = stage
   const create = async (): Promise<string> => {
-    // The answer to an earlier attempt may have been lost.
-    const isCreated = (): Promise<boolean> =>
-      client.createTopic(name, { partitions: 3 }).then(
-        () => true,
-        (error: unknown) => String(error).includes('TOPIC_ALREADY_EXISTS'),
-      )
+    // The answer to an earlier attempt may have been lost; or a deletion is still under way, of which metadata says nothing any more.
+    const isCreated = async (): Promise<boolean> => {
+      try {
+        await client.createTopic(name, { partitions: 3 })
+        return true
+      } catch (error) {
+        if (!String(error).includes('TOPIC_ALREADY_EXISTS')) throw error
+        return (await client.metadata(name)).topics[0]?.errorCode === 0
+      }
+    }
     await client.until(`${name} is created`, isCreated, patienceMs)
     let id = ZERO_UUID
     const isKnown = async (): Promise<boolean> => {

@@ -54,7 +54,8 @@ const expire: Fault = async (stage, random) => {
   const broker = anyBroker(stage, random)
   const world = nodeWorld()
   const servers = stage.cluster.zookeeperConnect
-  const session = readSessionFile(world.files, broker.logDir, servers)
+  const sessions = broker.logDirs.map(directory => readSessionFile(world.files, directory, servers))
+  const session = sessions.find(each => each !== null) ?? null
   if (session === null) throw new NoVictim(`broker ${broker.id} has no session`)
   stage.say(`the session of ${broker.id} is ended`)
   const options = { servers, sessionTimeoutMs: 4000, connectionTimeoutMs: 8000, requestsInFlightMax: 10 }

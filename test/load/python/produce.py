@@ -30,13 +30,15 @@ def on_delivery(number, start_ms):
         global acked, unknown
         # The library says nothing on whether a message that it gave up was written; a queue that was purged was not, but who knows.
         ok = error is None
+        # None: the broker knew the batch already, and its answer did not say where it is.
+        offset = message.offset() if ok else None
         acked, unknown = acked + ok, unknown + (not ok)
         if not ok and error.fatal():
             fatal.append(str(error))
         history.write(json.dumps({
             "type": "send", "process": process, "partition": message.partition(), "value": "%s:%d" % (process, number),
             "startMs": start_ms, "endMs": now_ms(), "result": "ok" if ok else "unknown",
-            "offset": message.offset() if ok and message.offset() >= 0 else None, "acks": -1, "ordered": True,
+            "offset": offset, "acks": -1, "ordered": True,
         }, separators=(",", ":")) + "\n")
     return call
 

@@ -91,6 +91,30 @@ describe('which topics', () => {
   })
 })
 
+describe('topics of which the controller has not told yet', () => {
+  beforeEach(async () => {
+    await broker.createTopic('told')
+    broker.metadata.expect(['told', 'untold'])
+  })
+
+  test('by name, and among all: LEADER_NOT_AVAILABLE, never created', async () => {
+    expect(named(await ask([{ name: 'told' }, { name: 'untold' }]))).toEqual([
+      ['told', ErrorCode.NONE],
+      ['untold', ErrorCode.LEADER_NOT_AVAILABLE],
+    ])
+    expect(named(await ask(null))).toEqual([
+      ['told', ErrorCode.NONE],
+      ['untold', ErrorCode.LEADER_NOT_AVAILABLE],
+    ])
+    expect(broker.wantedTopics).toEqual([])
+  })
+
+  test('once it has: as any other', async () => {
+    await broker.createTopic('untold')
+    expect(named(await ask([{ name: 'untold' }]))).toEqual([['untold', ErrorCode.NONE]])
+  })
+})
+
 describe('creation on request', () => {
   test('a new topic: created, LEADER_NOT_AVAILABLE this time', async () => {
     expect(named(await ask([{ name: 'new' }]))).toEqual([['new', ErrorCode.LEADER_NOT_AVAILABLE]])

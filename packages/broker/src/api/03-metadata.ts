@@ -2,7 +2,8 @@
 //
 // Behavior
 // - Brokers, controller and topics as the controller last told this broker, with endpoints of the listener that was asked on.
-// - Until the controller has spoken to a broker that just started, the question waits (three seconds at most).
+// - Until the controller has spoken to a broker that just started, the question waits (three seconds at most). Of a topic that
+//   ZooKeeper has and the controller has not told of by then it says LEADER_NOT_AVAILABLE, never that there is none.
 // - Topics that do not exist are created if broker and client allow it; the answer to the request that did it says
 //   LEADER_NOT_AVAILABLE, and the client asks again.
 // Version notes
@@ -64,6 +65,7 @@ function metadataOf(
     ...clusterPart(metadata, context, clusterId),
     topics: [
       ...asked.known.map(topic => describeTopic(topic, metadata, context, topicOperations)),
+      ...asked.expected.map(name => failed(ErrorCode.LEADER_NOT_AVAILABLE, name, ZERO_UUID)),
       ...absent,
       ...asked.unknownIds.map(id => failed(ErrorCode.UNKNOWN_TOPIC_ID, null, id)),
     ],
@@ -95,6 +97,8 @@ function isId(topicId: string): boolean {
 
 interface AskedTopics {
   readonly known: readonly string[]
+  /** They exist; the controller has not said more yet. */
+  readonly expected: readonly string[]
   readonly absent: readonly string[]
   readonly unknownIds: readonly string[]
 }
@@ -102,7 +106,7 @@ interface AskedTopics {
 function topicsAskedFor(request: MetadataRequest, apiVersion: number, metadata: MetadataCache): AskedTopics {
   const { topics } = request
   if (topics === null || (apiVersion === 0 && topics.length === 0)) {
-    return { known: [...metadata.topicNames()], absent: [], unknownIds: [] }
+    return { known: [...metadata.topicNames()], expected: metadata.expectedTopics(), absent: [], unknownIds: [] }
   }
   const ids = new Set(topics.map(({ topicId }) => topicId).filter(isId))
   // One id makes it a request by id: names beside ids are not looked at, as in Kafka.
@@ -111,7 +115,8 @@ function topicsAskedFor(request: MetadataRequest, apiVersion: number, metadata: 
   const distinct = [...new Set(names)]
   return {
     known: distinct.filter(name => metadata.hasTopic(name)),
-    absent: distinct.filter(name => !metadata.hasTopic(name)),
+    expected: distinct.filter(name => metadata.isExpected(name)),
+    absent: distinct.filter(name => !metadata.hasTopic(name) && !metadata.isExpected(name)),
     unknownIds: [...ids].filter(id => metadata.topicName(id) === undefined),
   }
 }

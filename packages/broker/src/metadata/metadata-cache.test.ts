@@ -214,3 +214,37 @@ describe('metadata cache: until', () => {
     await expect(good).resolves.toBe(true)
   })
 })
+
+describe('topics that ZooKeeper has and the controller has not told of', () => {
+  const told = request({ t: { leaders: { 0: 1 } } })
+
+  test('expected until they are named, also when they are named for their deletion', () => {
+    const cache = cacheWith(request({}))
+    cache.expect(['t', 'u', 'deleted'])
+    cache.apply(request({}))
+    expect(cache.expectedTopics()).toEqual(['t', 'u', 'deleted'])
+    cache.apply(told)
+    cache.apply(request({ deleted: { leaders: { 0: -2 } } }))
+    expect(cache.expectedTopics()).toEqual(['u'])
+    expect([cache.isExpected('t'), cache.isExpected('u'), cache.hasTopic('u')]).toEqual([false, true, false])
+  })
+
+  test('known already: not expected', () => {
+    const cache = cacheWith(told)
+    cache.expect(['t'])
+    expect(cache.isExpected('t')).toBe(false)
+  })
+
+  test('never named: forgotten 30 s after the controller told of others; before it says anything, not at all', async () => {
+    const time = new VirtualTime()
+    const cache = new MetadataCache(time)
+    cache.expect(['t', 'u'])
+    await time.run(100_000)
+    expect(cache.isExpected('u')).toBe(true)
+    cache.apply(told)
+    await time.run(29_000)
+    expect(cache.isExpected('u')).toBe(true)
+    await time.run(1001)
+    expect(cache.isExpected('u')).toBe(false)
+  })
+})

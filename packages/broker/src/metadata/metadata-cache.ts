@@ -7,6 +7,9 @@ export const noTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'
 /** The `leader` of a partition whose topic is being deleted. */
 const leaderDuringDelete = -2
 
+/** The controller's first word on topics names all that it knows; what it does not name soon after was deleted. */
+const expectedForMs = 30_000
+
 export interface PartitionMetadata {
   readonly topic: string
   readonly partition: number
@@ -76,6 +79,9 @@ export class MetadataCache {
   readonly #waiters = new Set<Waiter>()
   #brokers: ReadonlyMap<number, AliveBroker> = new Map()
   #controllerId = -1
+  /** Topics that exist, and of which the controller has not told yet. */
+  readonly #expected = new Set<string>()
+  #forgetsExpected = false
 
   constructor(timers: Timers) {
     this.#timers = timers
@@ -105,10 +111,28 @@ export class MetadataCache {
       this.#applyPartition(partition.topicName, partition, removedPartitions)
     }
 
+    this.#noteTold(topics)
     const change = { topics, removedPartitions, brokersChanged, controllerChanged }
     for (const listener of [...this.#listeners]) listener(change)
     for (const waiter of [...this.#waiters]) waiter.check()
     return change
+  }
+
+  /**
+   * Topics that ZooKeeper has. A broker that just started knows none of them, and may wait for a controller; to say meanwhile that they
+   * do not exist would make clients drop what they hold for them. Those of which nothing is heard are forgotten in time: they were
+   * deleted before the controller saw this broker.
+   */
+  expect(topics: readonly string[]): void {
+    for (const topic of topics) if (!this.hasTopic(topic)) this.#expected.add(topic)
+  }
+
+  isExpected(topic: string): boolean {
+    return this.#expected.has(topic)
+  }
+
+  expectedTopics(): readonly string[] {
+    return [...this.#expected]
   }
 
   /** -1: not known. */
@@ -221,6 +245,14 @@ export class MetadataCache {
   close(): void {
     for (const waiter of [...this.#waiters]) waiter.giveUp()
     this.#listeners.clear()
+  }
+
+  #noteTold(topics: ReadonlySet<string>): void {
+    if (this.#expected.size === 0 || topics.size === 0) return
+    for (const topic of topics) this.#expected.delete(topic)
+    if (this.#forgetsExpected) return
+    this.#forgetsExpected = true
+    this.#timers.after(expectedForMs, () => this.#expected.clear())
   }
 
   #applyPartition(topic: string, state: PartitionState, removed: TopicPartition[]): void {
