@@ -102,11 +102,12 @@ class Run {
     const verdict = await verdictOf({ load, brokers, topic, partitions, healWithinMs, staleToleranceMs })
     addVerdict(summary, verdict, ({ startMs, gapMs }) => this.during(startMs, startMs + gapMs))
     summary.segments++
-    const worst = Math.max(...verdict.gaps.map(({ gapMs }) => Math.round(gapMs)))
+    const worst = verdict.gaps.toSorted((a, b) => b.gapMs - a.gapMs)[0]!
+    const gap = `longest gap ${Math.round(worst.gapMs)} ms (${this.during(worst.startMs, worst.startMs + worst.gapMs)})`
     const { violations, notes } = verdict.findings
     const found = Object.entries({ ...violations, ...notes }).map(([anomaly, each]) => `${anomaly} ${each.count}`)
     say(
-      `segment ${summary.segments}: acked ${verdict.ackedCount}, read back ${verdict.readBackCount}, longest gap ${worst} ms${found.length > 0 ? `, ${found.join(', ')}` : ''}`,
+      `segment ${summary.segments}: acked ${verdict.ackedCount}, read back ${verdict.readBackCount}, ${gap}${found.length > 0 ? `, ${found.join(', ')}` : ''}`,
     )
     if (isGood(summary)) {
       rmSync(folder, { recursive: true, force: true })

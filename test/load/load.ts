@@ -40,6 +40,7 @@ export interface LibraryReport {
 }
 
 const defaultRates: LoadRates = { idempotent: 150, raw: 80, weak: 40 }
+const acknowledgementMs = 1000
 /** How long the last records may take to be acknowledged, once the load has been told to stop. */
 const flushMs = 40_000
 
@@ -55,6 +56,8 @@ export class Load {
   private readonly library: { readonly kind: 'produce' | 'read'; readonly process: RunningProcess }[] = []
   private readonly producers: RawProducer[] = []
   private readonly readers: RawReader[] = []
+  /** By partition: when the last of the raw sends began that was acknowledged with acks=all. */
+  private readonly lastAckedStartMs = new Map<number, number>()
   private pending: string[] = []
   private pendingBytes = 0
 
@@ -111,7 +114,21 @@ export class Load {
     return files.flatMap(name => parseHistory(readFileSync(join(folder, name), 'utf8')))
   }
 
+  /** Did the raw producer get an acknowledgement (acks=all) of this partition, of something that was sent after this call? */
+  async isAcknowledging(partition: number): Promise<boolean> {
+    const fromMs = this.world.clock.monotonicMs()
+    const endMs = fromMs + acknowledgementMs
+    while ((this.lastAckedStartMs.get(partition) ?? -Infinity) < fromMs) {
+      if (this.world.clock.monotonicMs() > endMs) return false
+      await new Promise<void>(resolve => void this.world.timers.after(5, resolve))
+    }
+    return true
+  }
+
   record(operation: Operation): void {
+    if (operation.type === 'send' && operation.acks === -1 && operation.result === 'ok') {
+      this.lastAckedStartMs.set(operation.partition, operation.startMs)
+    }
     const line = formatOperation(operation)
     this.pending.push(line)
     this.pendingBytes += line.length

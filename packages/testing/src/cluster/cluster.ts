@@ -11,6 +11,8 @@ import type { EmbeddedClient } from '@millrace/zookeeper/embedded/embedded-clien
 import { EmbeddedTree } from '@millrace/zookeeper/embedded/embedded-tree'
 import { ensembleCoordination } from '@millrace/zookeeper/zookeeper/ensemble-coordination'
 import type { Coordination } from '@millrace/zookeeper/coordination'
+import { CutTransport } from '../faults/cut-transport.ts'
+import type { NetworkCuts } from '../faults/network-cuts.ts'
 
 export interface ClusterOptions {
   /** How many; ids from 1. Default 3. */
@@ -28,6 +30,8 @@ export interface ClusterOptions {
   readonly logDirs?: number
   /** What stands for the disks of a broker: the place for faults. */
   readonly filesOf?: (brokerId: number, files: FileSystem) => FileSystem
+  /** Lets a test cut the network between brokers. */
+  readonly cuts?: NetworkCuts
 }
 
 /** One broker of a cluster in this process. */
@@ -167,7 +171,7 @@ class RunningBroker implements ClusterBroker {
     this.coordination = coordination
     const broker = new Broker({
       parsed,
-      world,
+      world: this.ownWorld(),
       bufferPool,
       logger,
       coordination,
@@ -182,6 +186,16 @@ class RunningBroker implements ClusterBroker {
       throw error
     }
     this.port = broker.ports.get('PLAINTEXT') ?? this.port
+    options.cuts?.brokerAt.set(this.port, id)
+  }
+
+  /** That of all brokers, but for the network if it can be cut. */
+  private ownWorld(): World {
+    const { id, options, world } = this.parts
+    const { cuts } = options
+    if (cuts === undefined) return world
+    const { transport, timers } = world
+    return { ...world, transport: new CutTransport({ brokerId: id, cuts, transport, timers }) }
   }
 
   private failed(broker: Broker, error: unknown): void {

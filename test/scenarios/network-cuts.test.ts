@@ -1,0 +1,86 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { startCluster, type Cluster } from '@millrace/testing/cluster/cluster'
+import { NetworkCuts } from '@millrace/testing/faults/network-cuts'
+import { describeWith } from '../oracles/describe-with.ts'
+import { expectNothingLost, inProcess, lasting, sleep, underLoad, type UnderLoad } from './under-load.ts'
+
+// Three brokers in this process, whose transports hold back what a cut swallows. Clients and the coordination reach every broker.
+
+jest.setTimeout(300_000)
+
+const lagTimeMaxMs = 2000
+
+describeWith(['confluent'], 'a network between brokers that is cut', () => {
+  const cuts = new NetworkCuts()
+  let cluster: Cluster
+  beforeAll(async () => {
+    cluster = await startCluster({
+      cuts,
+      properties: {
+        'min.insync.replicas': '2',
+        'default.replication.factor': '3',
+        'replica.lag.time.max.ms': String(lagTimeMaxMs),
+        'zookeeper.session.timeout.ms': '4000',
+      },
+    })
+  })
+  afterAll(async () => {
+    cuts.heal()
+    await cluster.close()
+  })
+
+  /** Longer than a follower may lag, so that in-sync sets change. */
+  const cutMs = lasting(lagTimeMaxMs + 1000, 15_000)
+  const othersOf = (id: number): number[] => cluster.brokers.map(each => each.id).filter(each => each !== id)
+
+  const shrinks = ({ client, topic }: UnderLoad, without: number): Promise<void> =>
+    client.until(
+      `${without} is out of the in-sync set`,
+      async () => !(await client.partition(topic, 0)).inSyncReplicas.includes(without),
+      20_000,
+    )
+
+  test('between a leader and a follower, both ways: the follower leaves the in-sync set, writes go on, nothing is lost', async () => {
+    const verdict = await underLoad(inProcess(cluster), { topic: 'pair', partitions: 1 }, async context => {
+      const leader = await context.leader()
+      const follower = othersOf(leader).find(id => id !== leader)!
+      cuts.cutBoth(leader, follower)
+      await shrinks(context, follower)
+      await context.atWork()
+      await sleep(cutMs)
+      cuts.heal()
+    })
+    expectNothingLost(verdict)
+  })
+
+  test('one way, the leader hears no follower: nothing is acknowledged with acks=all meanwhile unless it was replicated, nothing is lost', async () => {
+    const verdict = await underLoad(inProcess(cluster), { topic: 'deaf', partitions: 1 }, async ({ leader }) => {
+      const id = await leader()
+      for (const other of othersOf(id)) cuts.cut(other, id)
+      await sleep(cutMs)
+      cuts.heal()
+    })
+    expectNothingLost(verdict)
+  })
+
+  test('one way, no follower hears the leader: as above', async () => {
+    const verdict = await underLoad(inProcess(cluster), { topic: 'mute', partitions: 1 }, async ({ leader }) => {
+      const id = await leader()
+      for (const other of othersOf(id)) cuts.cut(id, other)
+      await sleep(cutMs)
+      cuts.heal()
+    })
+    expectNothingLost(verdict)
+  })
+
+  test('the controller is cut off from both others: the partitions of the other two go on; afterwards all is well', async () => {
+    const verdict = await underLoad(inProcess(cluster), { topic: 'controller', partitions: 3 }, async context => {
+      const id = await context.controller()
+      for (const other of othersOf(id)) cuts.cutBoth(id, other)
+      await sleep(cutMs)
+      expect(await context.controller()).toBeGreaterThan(0)
+      cuts.heal()
+    })
+    expectNothingLost(verdict)
+  })
+})
