@@ -15,13 +15,21 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import { ControllerClient, ControllerUnreachable } from './controller-client.ts'
 
 let time: VirtualTime
+let network: VirtualNetwork
 let brokers: TinyBroker[]
 let client: ControllerClient
 let controllerId: number
+let tellChange: () => void
+
+/** As UpdateMetadata does. */
+function moveController(id: number): void {
+  controllerId = id
+  tellChange()
+}
 
 beforeEach(async () => {
   time = new VirtualTime()
-  const network = new VirtualNetwork(time)
+  network = new VirtualNetwork(time)
   const ports = { transport: network, clock: time, timers: time, random: new SeededRandom(1) }
   brokers = [new TinyBroker(), new TinyBroker()]
   for (const [id, broker] of brokers.entries()) {
@@ -42,6 +50,11 @@ beforeEach(async () => {
         const broker = brokers[id]
         if (broker === undefined) return undefined
         return { listener, host: '127.0.0.1', port: broker.port, securityProtocol: 0 }
+      },
+      onChange: listener => {
+        const change = { topics: new Set<string>(), removedPartitions: [], brokersChanged: false, controllerChanged: true }
+        tellChange = () => listener(change)
+        return () => (tellChange = () => {})
       },
     },
     listener: 'INTERNAL',
@@ -90,6 +103,30 @@ test('controller client: the controller moves: the next request follows it', asy
   controllerId = 1
   expect(await ask()).toEqual(block(1))
   expect([requestsAt(0), requestsAt(1)]).toEqual([1, 1])
+})
+
+test('controller client: the controller is silent and another is elected: the request fails at once, the next one is asked', async () => {
+  await ask()
+  brokers[0]!.onRequest = () => {}
+  const stuck = client.request(allocateProducerIdsRequest, allocateProducerIdsResponse, { brokerId: 5, brokerEpoch: 9 })
+  const outcome = stuck.catch((error: unknown) => error)
+  const next = client.request(allocateProducerIdsRequest, allocateProducerIdsResponse, { brokerId: 5, brokerEpoch: 9 })
+  await time.run(100)
+  moveController(1)
+  await time.run(20)
+  expect(await outcome).toBeInstanceOf(ControllerUnreachable)
+  expect(await next).toEqual(block(1))
+})
+
+test('controller client: connecting to a silent controller when another is elected: the request fails at once', async () => {
+  network.silent.add(`127.0.0.1:${brokers[0]!.port}`)
+  const stuck = client.request(allocateProducerIdsRequest, allocateProducerIdsResponse, { brokerId: 5, brokerEpoch: 9 })
+  const outcome = stuck.catch((error: unknown) => error)
+  await time.run(100)
+  moveController(1)
+  await time.run(20)
+  expect(await outcome).toBeInstanceOf(ControllerUnreachable)
+  expect(await ask()).toEqual(block(1))
 })
 
 test('controller client: NOT_CONTROLLER: given back, and a new connection next time', async () => {

@@ -6,7 +6,7 @@ import type { Logger } from '@millrace/runtime/logger'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 
 export interface ControllerClientOptions {
-  readonly metadata: Pick<MetadataCache, 'controllerId' | 'endpoint'>
+  readonly metadata: Pick<MetadataCache, 'controllerId' | 'endpoint' | 'onChange'>
   /** `control.plane.listener.name`, else the listener between brokers. */
   readonly listener: string
   readonly brokerId: number
@@ -23,7 +23,9 @@ export class ControllerUnreachable extends Error {
 
 /**
  * A broker's way to the controller, which is told by UpdateMetadata: one connection, one request at a time in order. Wherever
- * the controller goes, the next request follows; callers decide whether to try again.
+ * the controller goes, the next request follows; callers decide whether to try again. A request that is under way when another
+ * controller is elected is given up: the old one may be stopped, and would be waited for until `requestTimeoutMs`, while leaders wait
+ * to shrink their in-sync sets.
  */
 export class ControllerClient {
   readonly #options: ControllerClientOptions
@@ -31,9 +33,16 @@ export class ControllerClient {
   #last: Promise<unknown> = Promise.resolve()
   #isClosed = false
   #waiting = 0
+  /** Of the request under way: at which controller it is, and how to give it up. */
+  #underWay: { readonly controllerId: number; readonly giveUp: AbortController } | null = null
+  readonly #forget: () => void
 
   constructor(options: ControllerClientOptions) {
     this.#options = options
+    this.#forget = options.metadata.onChange(() => {
+      const underWay = this.#underWay
+      if (underWay !== null && underWay.controllerId !== options.metadata.controllerId) underWay.giveUp.abort()
+    })
   }
 
   /**
@@ -67,6 +76,8 @@ export class ControllerClient {
   /** What waits fails. Idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
+    this.#forget()
+    this.#underWay?.giveUp.abort()
     await this.#drop()
     await this.#last
   }
@@ -77,8 +88,12 @@ export class ControllerClient {
     value: (apiVersion: number) => Request,
     versions: VersionRange,
   ): Promise<Response> {
+    const giveUp = new AbortController()
+    this.#underWay = { controllerId: this.#options.metadata.controllerId, giveUp }
+    // Ends what is under way on the connection, too.
+    giveUp.signal.addEventListener('abort', () => void this.#drop(), { once: true })
     try {
-      const connection = await this.#connected()
+      const connection = await this.#connected(giveUp.signal)
       const version = connection.versionOf(request, versions)
       const answer = await connection.request(request, response, value(version), { version })
       if (answer.errorCode === ErrorCode.NOT_CONTROLLER) await this.#drop()
@@ -87,10 +102,12 @@ export class ControllerClient {
       await this.#drop()
       if (error instanceof ControllerUnreachable) throw error
       throw new ControllerUnreachable(`no answer from the controller to ${request.name}`, { cause: error })
+    } finally {
+      this.#underWay = null
     }
   }
 
-  async #connected(): Promise<Connection> {
+  async #connected(signal: AbortSignal): Promise<Connection> {
     const { metadata, listener, brokerId, open, requestTimeoutMs } = this.#options
     if (this.#isClosed) throw new ControllerUnreachable('closed')
     const { controllerId } = metadata
@@ -99,17 +116,11 @@ export class ControllerClient {
     await this.#drop()
     const endpoint = metadata.endpoint(controllerId, listener)
     if (endpoint === undefined) throw new ControllerUnreachable('the controller is not known')
-    const connection = await open({
-      host: endpoint.host,
-      port: endpoint.port,
-      clientId: String(brokerId),
-      versions: 'negotiate',
-      requestTimeoutMs,
-      inFlightMax: 1,
-    })
-    if (this.#isClosed) {
+    const options = { host: endpoint.host, port: endpoint.port, clientId: String(brokerId), requestTimeoutMs }
+    const connection = await open({ ...options, versions: 'negotiate', inFlightMax: 1 }, signal)
+    if (this.#isClosed || signal.aborted) {
       await connection.close()
-      throw new ControllerUnreachable('closed')
+      throw new ControllerUnreachable(this.#isClosed ? 'closed' : 'another controller was elected')
     }
     this.#connection = { controllerId, connection }
     return connection
