@@ -9,6 +9,7 @@ const longPauseMs = 4100
 /** What ZooKeeper says, and how often it was asked. */
 class Registration implements OwnRegistration {
   isReachable = true
+  brokerEpoch = 7
   reads = 0
   answer: () => Promise<boolean> = () => Promise.resolve(true)
 
@@ -51,6 +52,19 @@ test('leader proof: the registration is gone: not confirmed, doubt stays', async
   expect(proof.isInDoubt).toBe(true)
   expect(await proof.confirmed()).toBe(false)
   expect(proof.isInDoubt).toBe(true)
+})
+
+test('leader proof: registered anew while the read was out: what was answered before is not confirmed, what comes after is', async () => {
+  const { time, registration, proof } = proofOf()
+  await time.run(longPauseMs)
+  let answer: (isOurs: boolean) => void = () => {}
+  registration.answer = () => new Promise(resolve => (answer = resolve))
+  expect(proof.isInDoubt).toBe(true)
+  const before = proof.confirmed()
+  registration.brokerEpoch = 8
+  const after = proof.confirmed()
+  answer(true)
+  expect([await before, await after]).toEqual([false, true])
 })
 
 test('leader proof: another pause while the read was out: it is read again', async () => {

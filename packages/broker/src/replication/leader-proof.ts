@@ -6,6 +6,8 @@ import { confirmAfterShare, leaderRight } from '../core/partition/leader-right.t
 export interface OwnRegistration {
   /** Does ZooKeeper answer, in the session that we are registered under? */
   readonly isReachable: boolean
+  /** Of the present registration; another one after the session expired. */
+  readonly brokerEpoch: number
   /** Reads the own znode: true when it is ours, of our present epoch. Rejects when no answer comes. */
   confirm(): Promise<boolean>
 }
@@ -70,10 +72,16 @@ export class LeaderProof {
     return this.rightOf(nowMs, this.gap.unconfirmedMs, certain) === 'confirm'
   }
 
-  /** True when the registration was found after the last long pause. False when it is gone, or ZooKeeper was silent for a session timeout. */
-  confirmed(): Promise<boolean> {
+  /**
+   * True when the registration under which this is called was found after the last long pause. False when it is gone, or ZooKeeper was
+   * silent for a session timeout; also when this broker has registered anew meanwhile, though what it finds then is its own: what waits
+   * here was answered under the registration before, and others may have led since.
+   */
+  async confirmed(): Promise<boolean> {
+    const { registration } = this.options
+    const { brokerEpoch } = registration
     this.confirmation ??= this.confirm().finally(() => (this.confirmation = null))
-    return this.confirmation
+    return (await this.confirmation) && registration.brokerEpoch === brokerEpoch
   }
 
   private async confirm(): Promise<boolean> {
