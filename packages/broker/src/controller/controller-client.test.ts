@@ -52,7 +52,12 @@ beforeEach(async () => {
         return { listener, host: '127.0.0.1', port: broker.port, securityProtocol: 0 }
       },
       onChange: listener => {
-        const change = { topics: new Set<string>(), removedPartitions: [], brokersChanged: false, controllerChanged: true }
+        const change = {
+          topics: new Set<string>(),
+          removedPartitions: [],
+          brokersChanged: false,
+          controllerChanged: true,
+        }
         tellChange = () => listener(change)
         return () => (tellChange = () => {})
       },

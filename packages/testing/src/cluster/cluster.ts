@@ -146,8 +146,7 @@ class RunningBroker implements ClusterBroker {
   async start(): Promise<void> {
     if (this.broker !== null) return
     const { id, count, options, bufferPool, tree } = this.parts
-    const files = options.filesOf?.(id, this.parts.world.files)
-    const world: World = files === undefined ? this.parts.world : { ...this.parts.world, files }
+    const world = this.ownWorld()
     const logger = this.parts.logger.child({ broker: id })
     const properties = new Map(Object.entries({ ...smallClusterProperties(count), ...options.properties }))
     properties
@@ -171,7 +170,7 @@ class RunningBroker implements ClusterBroker {
     this.coordination = coordination
     const broker = new Broker({
       parsed,
-      world: this.ownWorld(),
+      world,
       bufferPool,
       logger,
       coordination,
@@ -189,13 +188,19 @@ class RunningBroker implements ClusterBroker {
     options.cuts?.brokerAt.set(this.port, id)
   }
 
-  /** That of all brokers, but for the network if it can be cut. */
+  /** That of all brokers, but for what a test puts in place of its disks and its network. */
   private ownWorld(): World {
     const { id, options, world } = this.parts
     const { cuts } = options
-    if (cuts === undefined) return world
-    const { transport, timers } = world
-    return { ...world, transport: new CutTransport({ brokerId: id, cuts, transport, timers }) }
+    const { timers } = world
+    return {
+      ...world,
+      files: options.filesOf?.(id, world.files) ?? world.files,
+      transport:
+        cuts === undefined
+          ? world.transport
+          : new CutTransport({ brokerId: id, cuts, transport: world.transport, timers }),
+    }
   }
 
   private failed(broker: Broker, error: unknown): void {
