@@ -18,7 +18,7 @@ export interface MillraceCluster {
   /** `host:port,host:port`, for clients. */
   readonly bootstrap: string
   readonly ports: readonly number[]
-  /** Log folders, one per broker. */
+  /** Log folders, one per broker; where a broker has several, the folder that they are in. */
   readonly logDirs: readonly string[]
   readonly processes: readonly RunningProcess[]
   /** Starts broker `index` again on its folder and port, after its process ended; resolves when all that run know each other. Processes of their own only with an ensemble. */
@@ -36,6 +36,17 @@ export function startMillrace(
   properties: Record<string, string> = {},
 ): Promise<MillraceCluster> {
   return kind === 'embedded' ? startEmbedded(brokers, properties) : startOnEnsemble(brokers, properties)
+}
+
+/** On an ensemble, each broker with several log folders: `disk-0`, `disk-1`… in its folder of `logDirs`. */
+export function startWithDisks(
+  brokers: number,
+  disks: number,
+  properties: Record<string, string> = {},
+): Promise<MillraceCluster> {
+  const inside = (folder: string): string =>
+    Array.from({ length: disks }, (_, disk) => join(folder, `disk-${disk}`)).join()
+  return startOnEnsemble(brokers, properties, inside)
 }
 
 async function startEmbedded(brokers: number, properties: Record<string, string>): Promise<MillraceCluster> {
@@ -80,7 +91,11 @@ async function startEmbedded(brokers: number, properties: Record<string, string>
   }
 }
 
-async function startOnEnsemble(brokers: number, properties: Record<string, string>): Promise<MillraceCluster> {
+async function startOnEnsemble(
+  brokers: number,
+  properties: Record<string, string>,
+  logDirsIn: (folder: string) => string = folder => folder,
+): Promise<MillraceCluster> {
   const zookeeper: ZooKeeperEnsemble = await startZooKeeper()
   const data = mkdtempSync(join(tmpdir(), 'millrace-ensemble-'))
   const ports = await freePorts(brokers)
@@ -91,7 +106,7 @@ async function startOnEnsemble(brokers: number, properties: Record<string, strin
       port: ports[i]!,
       zookeeper: `${zookeeper.connectString}/millrace`,
       logDirs: logDirs[i]!,
-      properties,
+      properties: { 'log.dirs': logDirsIn(logDirs[i]!), ...properties },
     })
   const processes = ports.map((_, i) => launch(i))
   await untilReady(ports, processes)
