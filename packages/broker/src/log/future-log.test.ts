@@ -71,6 +71,7 @@ describe('swap', () => {
     from.setHighWatermark(12)
     from.deleteRecordsBefore(4)
     const before = { epochs: [...from.leaderEpochs.entries], values: valuesOf(from), producers: from.activeProducers() }
+    from.compaction.cleanedOffset = 9
     to.truncateFullyAndStartAt(4)
     copyAll(from, to)
     expect(folders(logs.files, '/b')).toEqual(['t-0.HEX-future'])
@@ -93,6 +94,9 @@ describe('swap', () => {
     expect(text('/a/recovery-point-offset-checkpoint')).toBe('0\n0\n')
     expect(text('/a/replication-offset-checkpoint')).toBe('0\n0\n')
     expect(text('/b/replication-offset-checkpoint')).toBe('0\n1\nt 0 12\n')
+    expect(text('/a/cleaner-offset-checkpoint')).toBe('0\n0\n')
+    expect(text('/b/cleaner-offset-checkpoint')).toBe('0\n1\nt 0 9\n')
+    expect([to.compaction.cleanedOffset, to.compaction.isPaused]).toEqual([9, false])
     records(to, 2, 6)
     await logs.time.run(1001)
     expect(folders(logs.files, '/a')).toEqual([])
@@ -283,6 +287,20 @@ describe('future log', () => {
     to.truncateTo(20)
     const again = await MemoryLogs.open({ files: logs.files.afterKill(), directories, settings })
     expect(again.directories.futureOf('t', 0)!.logEndOffset).toBe(20)
+  })
+
+  test('compaction: pauses while there is a copy, whichever of the two was made first, and goes on without', async () => {
+    const { logs, from } = await moving()
+    expect(from.compaction.isPaused).toBe(true)
+    logs.directories.discardFuture('t', 0)
+    expect(from.compaction.isPaused).toBe(false)
+    logs.directories.createFuture('/b', { ...partition, topicId: id })
+    const again = await MemoryLogs.open({ files: logs.files.afterKill(), directories, settings })
+    expect(again.log('t').compaction.isPaused).toBe(true)
+    const files = logs.files.afterKill()
+    await files.removeTree('/a/t-0')
+    const alone = await MemoryLogs.open({ files, directories, settings })
+    expect(alone.log('t').compaction.isPaused).toBe(true)
   })
 
   test('where a log is wished: made there; a wish for a directory that is offline is passed over', async () => {

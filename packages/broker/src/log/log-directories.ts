@@ -180,6 +180,7 @@ export class LogDirectories {
     const key = directoryName(topic, partition)
     const log = this.makeLog(this.#directories.choose(key), options, key)
     this.#logs.set(key, log)
+    this.pauseCompaction(key)
     this.#directories.forget(key)
     return log
   }
@@ -240,6 +241,7 @@ export class LogDirectories {
     const isReady = this.attempt(target, () => {
       future.takeOver(current)
       target.writeCheckpoints()
+      if (future.compaction.cleanedOffset !== null) target.writeCleanedOffsets()
       return true
     })
     const { uniqueHex } = parseDirectoryName(future.path.slice(target.path.length + 1))!
@@ -257,7 +259,10 @@ export class LogDirectories {
     future.reconfigure(this.#options.settingsOf(topic))
     this.#directories.sync(target)
     this.#trash.discardDirectory(after, current.settings.fileDeleteDelayMs)
-    this.attempt(source, () => source.writeCheckpoints())
+    this.attempt(source, () => {
+      source.writeCheckpoints()
+      if (current.compaction.cleanedOffset !== null) source.writeCleanedOffsets()
+    })
     return future
   }
 

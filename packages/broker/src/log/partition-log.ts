@@ -70,7 +70,6 @@ export class PartitionLog implements Committable {
   #highWatermark: number
   /** What `endOffsetAdvanced` said last. */
   #announcedOffset: number
-  #cutCount = 0
   #isQueued = false
   #isClosed = false
   #failure: Error | null = null
@@ -160,7 +159,7 @@ export class PartitionLog implements Committable {
   }
   /** How often records were cut off its end since it was loaded: who copies it has to look where. */
   get cutCount(): number {
-    return this.#cutCount
+    return this.compaction.truncationCount
   }
   get isOpen(): boolean {
     return this.#failure === null && !this.#isClosed
@@ -362,6 +361,7 @@ export class PartitionLog implements Committable {
     this.#producers.replaceWith(other.#producers)
     if (this.leaderEpochs.replaceWith(other.leaderEpochs.entries)) this.saveLeaderEpochs()
     if (other.topicId !== null) this.assignTopicId(other.topicId)
+    this.compaction.cleanedOffset = other.compaction.cleanedOffset
   }
 
   /** Producers with state, as DescribeProducers lists them (KIP-664). */
@@ -512,7 +512,6 @@ export class PartitionLog implements Committable {
   }
 
   private endAt(offset: number): void {
-    this.#cutCount++
     this.#reader.positions.clear()
     if (this.compaction.onTruncated(offset)) this.#context.onCleanedOffsetLowered(this.directory)
     this.#announcedOffset = offset

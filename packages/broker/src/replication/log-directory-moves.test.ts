@@ -295,6 +295,25 @@ describe('a replica moves', () => {
     expect(world.failures).toEqual([])
   })
 
+  test('a log that compaction left holes in, also at its end: the copy ends where it does', async () => {
+    const world = await new World().start()
+    const partition = world.become('leader')
+    for (const end of [6, 15, 21]) {
+      for (let count = 0; count < 3; count++) produce(partition, `${partition.log.nextOffset}`)
+      await world.turn()
+      partition.log.skipTo(end)
+    }
+    const before = valuesOf(partition.log)
+    expect(before.map(value => parseInt(value, 10))).toEqual([0, 1, 2, 6, 7, 8, 15, 16, 17])
+    world.alter('/b')
+    for (let turn = 0; turn < 20; turn++) await world.turn()
+    expect([partition.log.directory, partition.log.logEndOffset]).toEqual(['/b', 21])
+    expect(valuesOf(partition.log)).toEqual(before)
+    produce(partition, '21')
+    await world.turn()
+    expect(valuesOf(partition.log).at(-1)).toBe('21:21')
+  })
+
   test('a log that begins inside a batch: the batch comes whole, the log begins where it did', async () => {
     const world = await new World().start()
     const partition = world.become('leader')
