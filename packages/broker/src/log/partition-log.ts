@@ -327,6 +327,8 @@ export class PartitionLog implements Committable {
       const producers = { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots }
       const at = { endOffset: offset, nowMs }
       rebuildProducerState(this.#context, { ...producers, logStartOffset: this.#logStartOffset }, at)
+      // Markers that were committed before the cut still are: without this the last stable offset would fall behind them.
+      this.#producers.transactions.onHighWatermark(this.#highWatermark)
     })
   }
 
