@@ -112,6 +112,36 @@ describe('checkpoints', () => {
     expect(again.log().highWatermark).toBe(3)
   })
 
+  test('log directories: killed at any step of a start after a clean stop: the next start does not take it for clean (KAFKA-10471)', async () => {
+    const logs = await withRecords(3, { segmentBytes: 120 })
+    await logs.close()
+    const marker = '/data/.kafka_cleanshutdown'
+    // Something to do for the start: an index has to be built.
+    const indexes = [...logs.files.snapshot().keys()].filter(path => path.endsWith('.timeindex'))
+    for (const path of indexes) logs.files.remove(path)
+    let steps = 1
+    for (let step = 0; step < steps; step++) {
+      const files = logs.files.afterKill()
+      let count = 0
+      let killed: MemoryFiles | null = null
+      files.onOperation = ({ kind, path }) => {
+        if (kind === 'read' || kind === 'open') return
+        // What changes anything but the marker comes after the marker is gone.
+        if (path !== marker && path.startsWith('/data/topic-0/')) expect(files.stat(marker)).toBeNull()
+        if (count++ === step) killed = files.afterKill()
+      }
+      await MemoryLogs.open({ files })
+      steps = count
+      expect(killed).not.toBeNull()
+      expect(valuesOf((await MemoryLogs.open({ files: killed! })).log())).toEqual([
+        '0:value 0',
+        '1:value 1',
+        '2:value 2',
+      ])
+    }
+    expect(steps).toBeGreaterThan(3)
+  })
+
   test('log directories: while it runs: checkpoints are written at their intervals', async () => {
     const logs = await withRecords(3)
     logs.directories.start()
