@@ -49,7 +49,8 @@ const flushMs = 40_000
  * own, our raw clients in this one. The topic exists.
  */
 export class Load {
-  readonly startMs: number
+  /** From when on gaps between acknowledgements count. */
+  startMs: number
   private readonly options: LoadOptions
   private readonly world = nodeWorld()
   private readonly links: BrokerLinks

