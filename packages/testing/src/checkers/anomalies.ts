@@ -1,7 +1,8 @@
 /** What can be wrong with a history. `violation`: the cluster broke a promise. `note`: allowed under these settings, counted apart. */
 export const anomalies = {
-  lost: row('violation', 'acknowledged with acks=all, but later offsets were read and this value never'),
-  unseen: row('violation', 'acknowledged with acks=all, and not among what every replica shows at the end'),
+  lost: row('violation', 'acknowledged with acks=all, and not there, though later offsets are'),
+  vanished: row('violation', 'shown to a reader, and not there at the end'),
+  unseen: row('violation', 'acknowledged with acks=all, and the log ends before it'),
   duplicate: row('violation', 'at more offsets than attempts that may have written it'),
   'inconsistent-offset': row('violation', 'one offset, two values'),
   'aborted-read': row('violation', 'read, though its only attempts failed for certain'),

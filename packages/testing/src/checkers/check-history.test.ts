@@ -64,6 +64,26 @@ const mutations: readonly Mutation[] = [
     finds: ['unseen', 'stale-read'],
   },
   {
+    what: 'a record that was acknowledged and read is gone at the end, another one stands there',
+    apply: history => {
+      const { value } = victimOf(history)
+      const other: Send = { ...victimOf(history), process: 'other', value: 'other:1', result: 'unknown', offset: null }
+      return [...renamed(history, value, other.value, ({ isFinal }) => isFinal === true), { ...other, ordered: false }]
+    },
+    finds: ['lost', 'vanished', 'inconsistent-offset'],
+  },
+  {
+    what: 'a record of unknown fate was read and is gone at the end',
+    apply: history => {
+      const { value } = victimOf(history)
+      const gone = reread(history, (records, poll) =>
+        records.filter(record => poll.isFinal !== true || record[1] !== value),
+      )
+      return resent(gone, value, { result: 'unknown', offset: null })
+    },
+    finds: ['vanished', 'poll-skip'],
+  },
+  {
     what: 'an acks=1 record vanished: counted apart',
     apply: history => {
       const weak = sendsOf(history).find(({ acks, value }) => acks === 1 && value.startsWith('raw'))!
@@ -76,7 +96,7 @@ const mutations: readonly Mutation[] = [
     apply: history => {
       const { partition, value } = victimOf(history)
       return reread(history, (records, poll) => {
-        const isEnd = poll.partition === partition && poll.process.startsWith('read-back')
+        const isEnd = poll.partition === partition && poll.isFinal === true
         return isEnd ? [...records, [records.at(-1)![0] + 1, value, records.at(-1)![2]]] : [...records]
       })
     },
@@ -89,7 +109,7 @@ const mutations: readonly Mutation[] = [
         ({ value: each }) => each.endsWith('0') && each.startsWith('raw'),
       )!
       return reread(history, (records, poll) => {
-        const isEnd = poll.partition === partition && poll.process.startsWith('read-back')
+        const isEnd = poll.partition === partition && poll.isFinal === true
         return isEnd ? [...records, [records.at(-1)![0] + 1, value, records.at(-1)![2]]] : [...records]
       })
     },

@@ -41,6 +41,8 @@ export interface Poll {
   readonly records: readonly ReadRecord[]
   /** The reader went somewhere else before this poll: nothing follows from the one before. */
   readonly seek?: boolean
+  /** Of the reading of everything at the end: what no such poll shows is not there any more. */
+  readonly isFinal?: boolean
   /** Asked for this offset. */
   readonly fetchOffset?: number
   /** The leader epoch that the request named: the answer came from the leader of that epoch. Absent: from any replica. */

@@ -18,8 +18,10 @@ export class PartitionHistory {
   readonly order: readonly Position[]
   /** By value: its first and its last index in `order`. */
   readonly places: ReadonlyMap<string, { readonly first: number; readonly last: number; readonly count: number }>
-  /** Values that a reader was shown. */
+  /** Values that a reader was shown at any time. */
   readonly read: ReadonlySet<string>
+  /** Values that are there in the end; those that were ever read, when nobody read everything at the end. */
+  readonly present: ReadonlySet<string>
   /** Every send of the partition. */
   readonly sends: readonly Send[]
 
@@ -28,7 +30,8 @@ export class PartitionHistory {
     this.sends = sends
     this.polls = polls
     this.attempts = Map.groupBy(sends, ({ value }) => value)
-    this.read = new Set(polls.flatMap(({ records }) => records.map(([, value]) => value)))
+    this.read = valuesOf(polls)
+    this.present = polls.some(({ isFinal }) => isFinal) ? valuesOf(polls.filter(({ isFinal }) => isFinal)) : this.read
     this.order = orderOf(sends, polls)
     this.places = placesOf(this.order)
   }
@@ -71,6 +74,10 @@ export function partitionsOf(history: readonly Operation[]): PartitionHistory[] 
           operations.filter(each => each.type === 'poll'),
         ),
     )
+}
+
+function valuesOf(polls: readonly Poll[]): ReadonlySet<string> {
+  return new Set(polls.flatMap(({ records }) => records.map(([, value]) => value)))
 }
 
 /** The leader alone gave its word for acks=1: only what was read counts. What acks=all acknowledged counts unread. */

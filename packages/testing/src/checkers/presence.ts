@@ -4,14 +4,16 @@ import type { PartitionHistory } from './partition-history.ts'
 
 /** Is everything there that must be, and nothing else? `isComplete`: the history ends with a reading of everything. */
 export function checkPresence(history: PartitionHistory, isComplete: boolean, findings: Findings): void {
-  const { partition, places, read } = history
-  const bound = lastIndexRead(history)
+  const { partition, places, read, present } = history
+  const bound = lastIndexPresent(history)
   for (const [value, attempts] of history.attempts) {
-    if (read.has(value)) continue
+    if (present.has(value)) continue
+    if (read.has(value)) findings.add('vanished', { partition, value })
     const acknowledged = attempts.find(({ result, acks }) => result === 'ok' && acks === -1)
     if (acknowledged !== undefined) {
       const place = places.get(value)
-      const example = { partition, value, offset: acknowledged.offset, endMs: acknowledged.endMs }
+      const { offset, endMs } = acknowledged
+      const example = { partition, value, offset, endMs, wasRead: read.has(value) }
       if (place !== undefined && place.last <= bound) findings.add('lost', example)
       else if (isComplete) findings.add('unseen', example)
     } else if (isComplete) {
@@ -44,12 +46,12 @@ export function checkDuplicates(history: PartitionHistory, findings: Findings): 
 /** All of a transaction is there at the end, or none of it. Over all partitions; only for complete histories. */
 export function checkTransactions(partitions: readonly PartitionHistory[], findings: Findings): void {
   const byTransaction = new Map<string, { there: Send[]; missing: Send[] }>()
-  for (const { sends, read } of partitions) {
+  for (const { sends, present } of partitions) {
     for (const send of sends) {
       if (send.transaction === undefined) continue
       const parts = byTransaction.get(send.transaction) ?? { there: [], missing: [] }
       byTransaction.set(send.transaction, parts)
-      parts[read.has(send.value) ? 'there' : 'missing'].push(send)
+      parts[present.has(send.value) ? 'there' : 'missing'].push(send)
     }
   }
   for (const [transaction, { there, missing }] of byTransaction) {
@@ -58,9 +60,9 @@ export function checkTransactions(partitions: readonly PartitionHistory[], findi
   }
 }
 
-/** Records before this one were passed by a reader. By first places: a duplicate further back proves nothing. */
-function lastIndexRead({ read, places }: PartitionHistory): number {
+/** Records before this one were passed by the last reading. By first places: a duplicate further back proves nothing. */
+function lastIndexPresent({ present, places }: PartitionHistory): number {
   let bound = -1
-  for (const value of read) bound = Math.max(bound, places.get(value)?.first ?? -1)
+  for (const value of present) bound = Math.max(bound, places.get(value)?.first ?? -1)
   return bound
 }

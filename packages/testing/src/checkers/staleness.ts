@@ -64,10 +64,10 @@ function checkAcks(
   toleranceMs: number,
   findings: Findings,
 ): void {
-  const { partition, read } = history
+  const { partition, present } = history
   const newest = new Newest(acknowledged)
   for (const { value, offset, endMs, process } of weakAcks(history.sends)) {
-    if (read.has(value)) continue
+    if (present.has(value)) continue
     const winner = history.epochAt(offset)
     const later = newest.before(endMs - toleranceMs)
     if (winner < 0 || later === null || later.epoch < winner) continue

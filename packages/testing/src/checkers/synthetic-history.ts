@@ -29,7 +29,7 @@ export function syntheticHistory({ random, partitions, sends }: SyntheticOptions
     if (number % sendsPerPoll === 3) history.push(...log.poll('replica-reader', nowMs + 8))
   }
   for (const log of logs) {
-    for (const broker of [1, 2, 3]) history.push(log.readAll(`read-back-${broker}`, nowMs + 1000))
+    for (const broker of [1, 2, 3]) history.push({ ...log.readAll(`read-back-${broker}`, nowMs + 1000), isFinal: true })
   }
   return history
 }

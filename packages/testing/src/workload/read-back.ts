@@ -52,7 +52,16 @@ export async function readBack(options: ReadBackOptions): Promise<Replica> {
     })
     if (records.length > 0) {
       const times = { startMs, endMs: world.clock.monotonicMs() }
-      record({ type: 'poll', process: `read-back-${brokerId}`, partition, fetchOffset, seek, records, ...times })
+      record({
+        type: 'poll',
+        process: `read-back-${brokerId}`,
+        partition,
+        fetchOffset,
+        seek,
+        isFinal: true,
+        records,
+        ...times,
+      })
       seek = false
     }
     if (next === fetchOffset) return { brokerId, highWatermark: row.highWatermark, batches }
