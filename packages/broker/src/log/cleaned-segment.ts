@@ -105,7 +105,7 @@ export class CleanedSegment {
     const log = this.#log!
     await log.datasyncAsync()
     log.setModifiedMs(modifiedMs)
-    this.#close()
+    this.close()
   }
 
   /** From now on it replaces its origins, whatever happens. All files are `.cleaned` first and `.swap` then: a mixture is not finished. */
@@ -120,7 +120,7 @@ export class CleanedSegment {
 
   /** Gives up. Does not throw: what stays behind goes with the next start. */
   abandon(): void {
-    this.#close()
+    this.close()
     for (const suffix of segmentSuffixes) {
       const path = this.#path(suffix, FileSuffix.cleaned)
       try {
@@ -163,7 +163,8 @@ export class CleanedSegment {
     return `${this.#folder.path}/${fileName(this.baseOffset, suffix)}${transient}`
   }
 
-  #close(): void {
+  /** Closes the file; what was written stays, for the next start to throw away. */
+  close(): void {
     if (this.#log === null) return
     this.#context.bufferPool.give(this.#buffer)
     this.#log.close()

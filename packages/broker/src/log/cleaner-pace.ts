@@ -1,7 +1,7 @@
 import type { Clock, Timers } from '@millrace/runtime/ports'
 
 /** The longest that a compaction holds up everybody else, but for a single batch that takes longer. */
-const sliceMs = 1
+const sliceMs = 0.25
 /** Also the end of a slice, so that virtual time, which stands still meanwhile, gets to others too. */
 const sliceBytes = 4 * 1024 * 1024
 /** The clock is asked this often: 50 ns each time would be felt with small batches. */

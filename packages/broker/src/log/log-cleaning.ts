@@ -175,7 +175,8 @@ export class LogCleaning {
       for (const segment of origins) this.check(segment)
       target.replace(origins, output, modifiedMs)
     } catch (error) {
-      if (!this.#options.isStopped()) output.abandon()
+      if (this.#options.isStopped()) output.close()
+      else output.abandon()
       throw error
     }
     // Not waited for by anybody else: a power cut before it finds the origins, or all of the output.

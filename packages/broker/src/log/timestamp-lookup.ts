@@ -25,18 +25,23 @@ export function offsetForTimestamp(
   segments: Segments,
   query: { timestamp: number; startOffset: number; endOffset: number },
 ): TimestampOffset | null {
-  const segment = segments.all.find(candidate => candidate.largestTimestamp() >= query.timestamp)
-  if (segment === undefined || segment.baseOffset >= query.endOffset) return null
-  const start = Math.max(segment.offsetBefore(query.timestamp), query.startOffset)
-  return search(context, segment, segment.scanStart(start), scan => {
-    if (scan.maxTimestamp < query.timestamp) return undefined
-    for (const record of recordsOf(segment, scan)) {
-      if (record.timestamp < query.timestamp || record.offset < query.startOffset) continue
-      if (record.offset >= query.endOffset) return null
-      return { timestamp: record.timestamp, offset: record.offset, leaderEpoch: leaderEpochOf(scan) }
-    }
-    return undefined
-  })
+  for (const segment of segments.all) {
+    if (segment.baseOffset >= query.endOffset) return null
+    // Compaction leaves empty segments, and batches without records: then the record is in a later one.
+    if (segment.size === 0 || segment.largestTimestamp() < query.timestamp) continue
+    const start = Math.max(segment.offsetBefore(query.timestamp), query.startOffset)
+    const found = search<TimestampOffset>(context, segment, segment.scanStart(start), scan => {
+      if (scan.maxTimestamp < query.timestamp) return undefined
+      for (const record of recordsOf(segment, scan)) {
+        if (record.timestamp < query.timestamp || record.offset < query.startOffset) continue
+        if (record.offset >= query.endOffset) return null
+        return { timestamp: record.timestamp, offset: record.offset, leaderEpoch: leaderEpochOf(scan) }
+      }
+      return undefined
+    })
+    if (found !== undefined) return found
+  }
+  return null
 }
 
 /** The first record that carries the largest timestamp of the log (KIP-734); null for an empty log and for logs without timestamps. */
@@ -50,7 +55,7 @@ export function offsetOfMaxTimestamp(context: LogContext, segments: Segments): T
   const segment = best
   const { timestamp, offset } = segment.largestNoted()
   if (timestamp < 0) return null
-  return search(context, segment, segment.scanStart(offset), scan => {
+  const found = search<TimestampOffset>(context, segment, segment.scanStart(offset), scan => {
     if (scan.maxTimestamp !== timestamp) return undefined
     const leaderEpoch = leaderEpochOf(scan)
     if (scan.magic === 2 && isLogAppendTimeAt(scan.buffer, scan.headerPosition))
@@ -58,15 +63,16 @@ export function offsetOfMaxTimestamp(context: LogContext, segments: Segments): T
     const record = recordsOf(segment, scan).find(candidate => candidate.timestamp === timestamp)
     return record === undefined ? null : { timestamp, offset: record.offset, leaderEpoch }
   })
+  return found ?? null
 }
 
-/** Walks headers until `visit` answers something else than undefined. */
+/** Walks headers until `visit` answers something else than undefined; undefined when it never does. */
 function search<T>(
   context: LogContext,
   segment: Segment,
   from: number,
   visit: (scan: HeaderScan) => T | null | undefined,
-): T | null {
+): T | null | undefined {
   const window = context.bufferPool.take(windowBytes)
   try {
     const scan = segment.scan(from, window)
@@ -74,7 +80,7 @@ function search<T>(
       const found = visit(scan)
       if (found !== undefined) return found
     }
-    return null
+    return undefined
   } finally {
     context.bufferPool.give(window)
   }
