@@ -94,7 +94,8 @@ function machineCpuSeconds(): { busy: number; idle: number } {
   }
 }
 
-function processCpuSeconds(pid: number): number {
+/** User and system time of all threads of a process. */
+export function processCpuSeconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
