@@ -1,4 +1,6 @@
 import { expect, jest, test } from '@jest/globals'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Connection } from '@millrace/client/connection/connection'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { offsetCommitRequest, offsetCommitResponse } from '@millrace/protocol/messages/08-offset-commit'
@@ -9,6 +11,7 @@ import { heartbeatRequest, heartbeatResponse } from '@millrace/protocol/messages
 import { syncGroupRequest, syncGroupResponse } from '@millrace/protocol/messages/14-sync-group'
 import { createTopicsRequest, createTopicsResponse } from '@millrace/protocol/messages/19-create-topics'
 import { emptyOf, type Message } from '@millrace/protocol/schema'
+import { decodeOffsetCheckpoint } from '@millrace/protocol/storage/checkpoint'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import { startCluster, type Cluster } from '@millrace/testing/cluster/cluster'
 
@@ -76,10 +79,29 @@ async function until<T>(look: () => Promise<T | null>): Promise<T> {
   }
 }
 
-test('coordinator killed: another broker knows the member, its generation and every committed offset (R=3)', async () => {
+/** How far compaction has got with the offsets topic, on the broker where it got least far. */
+function compactedOffsets({ brokers }: Cluster): number {
+  const offsets = brokers.map(({ logDir }) => {
+    const path = join(logDir, 'cleaner-offset-checkpoint')
+    const entries = existsSync(path) ? decodeOffsetCheckpoint(readFileSync(path)) : []
+    return Math.max(0, ...entries.filter(({ topic }) => topic === '__consumer_offsets').map(({ offset }) => offset))
+  })
+  return Math.min(...offsets)
+}
+
+const busyCleaner = {
+  'offsets.topic.segment.bytes': '1000',
+  'log.cleaner.backoff.ms': '50',
+  'log.cleaner.min.cleanable.ratio': '0.01',
+}
+
+test.each([
+  ['coordinator killed', {}],
+  ['offsets topic compacted on all brokers, coordinator killed', busyCleaner],
+])('%s: another broker knows the member, its generation and every committed offset (R=3)', async (_, properties) => {
   const cluster = await startCluster({
     brokers: 3,
-    properties: { 'offsets.topic.num.partitions': '3' },
+    properties: { 'offsets.topic.num.partitions': '3', ...properties },
   })
   const client = new Client(cluster)
   try {
@@ -113,6 +135,8 @@ test('coordinator killed: another broker knows the member, its generation and ev
     // The coordinator hears of the topic a moment after the controller.
     await until(async () => ((await commit(0)) === ErrorCode.NONE ? true : null))
     for (let offset = 1; offset <= 50; offset++) expect(await commit(offset)).toBe(ErrorCode.NONE)
+    // The join and the first commits are compacted, on the brokers that take over too.
+    if (properties === busyCleaner) await until(async () => (compactedOffsets(cluster) > 25 ? true : null))
 
     await cluster.brokers.find(({ id }) => id === first)!.kill()
     const next = await client.coordinator(first)
