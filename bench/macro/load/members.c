@@ -4,18 +4,19 @@
 //   members PORT leave  MEMBERS ROUNDS SESSION_MS           one more member leaves: from its LeaveGroup until all have a part again
 //   members PORT expire MEMBERS ROUNDS SESSION_MS           one more member falls silent: from the end of its session until then
 //   members PORT idle   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS
-//   members PORT open   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS    connections alone, which say nothing
+//   members PORT open   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS    connections alone, which ask for ApiVersions as often
+//   members PORT echo   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS    heartbeats to whoever answers anything (echo.c)
 // Prints one JSON object. All have a part: SyncGroup answered everybody for one generation, and its leader saw everybody.
 #include "wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 
-typedef enum { away, asking, joining, syncing, stable, leaving, silent } State;
+typedef enum { away, asking, joining, syncing, stable, leaving, silent, plain } State;
 typedef struct {
   int fd, group, generation, isLeader, isWaiting;
   State state;
-  double beatAt, heardAt;
+  double beatAt, heardAt, beatSeconds;
   char id[96], leader[96];
   uint8_t *answer;
   size_t answerSize, answerMax;
@@ -25,7 +26,7 @@ typedef struct { char name[64]; int leaderGeneration, leaderSaw; } Group;
 static Member *members;
 static Group *groups;
 static int memberCount, sessionMs, correlation;
-static double beatSeconds = 0.001;
+static double beatSeconds = 0.001; // of members whose group is at work on something
 static uint8_t frame[1 << 20];
 static long beats;
 
@@ -76,6 +77,7 @@ static void heartbeat(Member *m) {
   beats++;
   sendFrame(m, out);
 }
+static void askVersions(Member *m) { beats++; sendFrame(m, begin(18, 0)); }
 static void leaveBatch(Member *by, int from, int to) {
   Out out = begin(13, 3);
   putString(&out, groups[by->group].name); put32(&out, to - from);
@@ -115,13 +117,13 @@ static void onAnswer(Member *m, const uint8_t *answer) {
       return;
     }
     case syncing:
-      if (error == 0) { m->state = stable; m->beatAt = m->heardAt + beatSeconds; return; }
+      if (error == 0) { m->state = stable; m->beatAt = m->heardAt + m->beatSeconds; return; }
       if (error == 25) m->id[0] = 0;
       else if (error != 27 && error != 22) { fprintf(stderr, "sync: error %d\n", error); exit(1); }
       join(m);
       return;
     case stable:
-      m->beatAt = m->heardAt + beatSeconds;
+      m->beatAt = m->heardAt + m->beatSeconds;
       if (error == 0) return;
       if (error == 25) m->id[0] = 0;
       else if (error != 27 && error != 22) { fprintf(stderr, "heartbeat: error %d\n", error); exit(1); }
@@ -131,15 +133,18 @@ static void onAnswer(Member *m, const uint8_t *answer) {
       if (error != 0) { fprintf(stderr, "leave: error %d\n", error); exit(1); }
       m->id[0] = 0; m->state = away;
       return;
+    case plain: m->beatAt = m->heardAt + m->beatSeconds; return;
     default: return;
   }
 }
-static int poller;
+static int poller, isInputClosed;
+static void *inputClosed;
 // One turn: answers, then heartbeats that are due.
 static void turn(int waitMs) {
   struct epoll_event events[512];
   int n = epoll_wait(poller, events, 512, waitMs);
   for (int i = 0; i < n; i++) {
+    if (events[i].data.ptr == inputClosed) { isInputClosed = 1; continue; }
     Member *m = events[i].data.ptr;
     if (m->answerMax - m->answerSize < 2048) m->answer = realloc(m->answer, m->answerMax = m->answerMax * 2 + 4096);
     ssize_t k = read(m->fd, m->answer + m->answerSize, m->answerMax - m->answerSize);
@@ -154,7 +159,9 @@ static void turn(int waitMs) {
   double now = seconds();
   for (int i = 0; i < memberCount; i++) {
     Member *m = &members[i];
-    if (m->state == stable && !m->isWaiting && now >= m->beatAt) heartbeat(m);
+    if (m->isWaiting || now < m->beatAt) continue;
+    if (m->state == stable) heartbeat(m);
+    else if (m->state == plain) askVersions(m);
   }
 }
 static int isSettled(int from, int to) {
@@ -179,21 +186,22 @@ static double residentMegabytes(int pid) {
   if (file != NULL) fclose(file);
   return kilobytes / 1024;
 }
-static void idle(int isOpenOnly, double duration, int broker, int groupSize, double beatMs) {
-  beatSeconds = beatMs / 1000;
-  double joinBeat = beatSeconds;
+static void idle(State without, double duration, int broker, int groupSize, double beatMs) {
   for (int g = 0; g * groupSize < memberCount; g++) {
     int from = g * groupSize, to = from + groupSize < memberCount ? from + groupSize : memberCount;
     snprintf(groups[g].name, sizeof groups[g].name, "idle-%d", g);
-    if (isOpenOnly) continue;
-    // The others of its group are told by their next heartbeat: while a group gathers, that is at once.
-    for (int i = from; i < to; i++) { members[i].group = g; beatSeconds = 0.05; join(&members[i]); }
+    if (without != away) {
+      for (int i = from; i < to; i++) { members[i].state = without; members[i].group = g; members[i].beatSeconds = beatMs / 1000; }
+      continue;
+    }
+    // While a group gathers, its members are told at once.
+    for (int i = from; i < to; i++) { members[i].group = g; members[i].beatSeconds = 0.05; join(&members[i]); }
     untilSettled(from, to);
+    for (int i = from; i < to; i++) members[i].beatSeconds = beatMs / 1000;
   }
-  beatSeconds = joinBeat;
   // Heartbeats are spread over their interval.
   double spreadFrom = seconds();
-  for (int i = 0; i < memberCount; i++) members[i].beatAt = spreadFrom + beatSeconds * i / memberCount;
+  for (int i = 0; i < memberCount; i++) members[i].beatAt = spreadFrom + beatMs / 1000 * i / memberCount;
   double settle = seconds() + 3;
   while (seconds() < settle) turn(1);
   double from = seconds(), cpuFrom = cpuSecondsOf(broker);
@@ -203,26 +211,33 @@ static void idle(int isOpenOnly, double duration, int broker, int groupSize, dou
   int unsettled = 0;
   for (int i = 0; i < memberCount; i++) unsettled += members[i].state != stable;
   printf("{\"members\":%d,\"residentMegabytes\":%.1f,\"brokerCpu\":%.4f,\"heartbeatsPerSecond\":%.0f,\"cpuMicrosPerHeartbeat\":%.1f,\"unsettled\":%d}\n",
-    memberCount, residentMegabytes(broker), cpu / elapsed, (double)(beats - beatsFrom) / elapsed, beats > beatsFrom ? cpu * 1e6 / (double)(beats - beatsFrom) : 0, isOpenOnly ? 0 : unsettled);
+    memberCount, residentMegabytes(broker), cpu / elapsed, (double)(beats - beatsFrom) / elapsed, beats > beatsFrom ? cpu * 1e6 / (double)(beats - beatsFrom) : 0, without == plain ? 0 : unsettled);
+  fflush(stdout);
+  // Until nobody wants to look at the broker any more.
+  struct epoll_event input = { .events = EPOLLIN, .data.ptr = &input };
+  epoll_ctl(poller, EPOLL_CTL_ADD, 0, &input);
+  inputClosed = &input;
+  while (!isInputClosed) turn(1);
 }
 int main(int count, char **argument) {
-  if (count < 6) { fprintf(stderr, "usage: members PORT cold|leave|expire|idle|open MEMBERS ROUNDS|SECONDS SESSION_MS [BROKER_PID GROUP_SIZE HEARTBEAT_MS]\n"); return 2; }
+  if (count < 6) { fprintf(stderr, "usage: members PORT cold|leave|expire|idle|open|echo MEMBERS ROUNDS|SECONDS SESSION_MS [BROKER_PID GROUP_SIZE HEARTBEAT_MS]\n"); return 2; }
   int port = atoi(argument[1]), rounds = atoi(argument[4]);
   const char *mode = argument[2];
-  int isCold = strcmp(mode, "cold") == 0, isExpiry = strcmp(mode, "expire") == 0, isIdle = strcmp(mode, "idle") == 0, isOpen = strcmp(mode, "open") == 0;
-  memberCount = atoi(argument[3]) + (isCold || isIdle || isOpen ? 0 : 1);
+  int isCold = strcmp(mode, "cold") == 0, isExpiry = strcmp(mode, "expire") == 0, isIdle = strcmp(mode, "idle") == 0, isOpen = strcmp(mode, "open") == 0, isEcho = strcmp(mode, "echo") == 0;
+  memberCount = atoi(argument[3]) + (isCold || isIdle || isOpen || isEcho ? 0 : 1);
   sessionMs = atoi(argument[5]);
   members = calloc((size_t)memberCount, sizeof *members);
   groups = calloc((size_t)(memberCount > rounds ? memberCount : rounds) + 1, sizeof *groups);
   poller = epoll_create1(0);
   for (int i = 0; i < memberCount; i++) {
     Member *m = &members[i];
+    m->beatSeconds = beatSeconds;
     m->fd = connectLoopback(port);
     fcntl(m->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = m };
     epoll_ctl(poller, EPOLL_CTL_ADD, m->fd, &event);
   }
-  if (isIdle || isOpen) { idle(isOpen, atof(argument[4]), atoi(argument[6]), atoi(argument[7]), atof(argument[8])); return 0; }
+  if (isIdle || isOpen || isEcho) { idle(isOpen ? plain : isEcho ? stable : away, atof(argument[4]), atoi(argument[6]), atoi(argument[7]), atof(argument[8])); return 0; }
   double *times = calloc((size_t)rounds, sizeof *times);
   if (!isCold) {
     snprintf(groups[0].name, sizeof groups[0].name, "%s-%d", mode, getpid());

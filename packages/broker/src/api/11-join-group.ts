@@ -9,6 +9,7 @@ import { joinGroupRequest, joinGroupResponse } from '@millrace/protocol/messages
 import { uuidText } from '../metadata/uuid.ts'
 import type { GroupServices } from './group-services.ts'
 import { defineHandler } from './handler.ts'
+import { ownCopies } from './own-copy.ts'
 
 export default defineHandler(
   joinGroupRequest,
@@ -18,12 +19,12 @@ export default defineHandler(
     const { apiVersion } = context
     const { groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs } = request
     const clientId = context.clientId ?? ''
+    const metadata = ownCopies(request.protocols.map(protocol => protocol.metadata))
     const reply = await groups.join({
       ...{ groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs, clientId },
       clientHost: `/${context.clientAddress}`,
       rebalanceTimeoutMs: apiVersion === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
-      // They outlive the frame.
-      protocols: request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+      protocols: request.protocols.map(({ name }, index) => ({ name, metadata: metadata[index]! })),
       freshMemberId: `${groupInstanceId ?? clientId}-${uuidText(random)}`,
       requiresKnownMemberId: apiVersion >= 4 && groupInstanceId === null,
       supportsSkippingAssignment: apiVersion >= 9,

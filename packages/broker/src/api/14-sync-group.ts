@@ -9,6 +9,7 @@ import { syncGroupRequest, syncGroupResponse } from '@millrace/protocol/messages
 import { syncRefused } from '../core/groups/group-requests.ts'
 import type { GroupServices } from './group-services.ts'
 import { defineHandler } from './handler.ts'
+import { ownCopies } from './own-copy.ts'
 
 export default defineHandler(
   syncGroupRequest,
@@ -19,14 +20,9 @@ export default defineHandler(
     if (apiVersion >= 5 && !isNamed) {
       return { throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) }
     }
-    const reply = await groups.sync({
-      ...request,
-      // They outlive the frame.
-      assignments: request.assignments.map(({ memberId, assignment }) => ({
-        memberId,
-        assignment: Buffer.from(assignment),
-      })),
-    })
+    const parts = ownCopies(request.assignments.map(({ assignment }) => assignment))
+    const assignments = request.assignments.map(({ memberId }, index) => ({ memberId, assignment: parts[index]! }))
+    const reply = await groups.sync({ ...request, assignments })
     return { throttleTimeMs: 0, ...reply }
   },
 )

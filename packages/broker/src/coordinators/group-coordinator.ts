@@ -26,6 +26,7 @@ import type { Partitions } from '../replication/partitions.ts'
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 import { GroupHost } from './group-host.ts'
 import { groupRecordFormat } from './group-records.ts'
+import { LoadTurns } from './load-turns.ts'
 import { ShardRuntime } from './shard-runtime.ts'
 
 export interface GroupCoordinatorOptions {
@@ -48,6 +49,7 @@ export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
   readonly #hosts = new Map<number, GroupHost>()
   readonly #settings: GroupSettings
+  readonly #loadTurns: LoadTurns
   #partitionCount = 0
   #expiry: Timer | null = null
   #removeListener: (() => void) | null = null
@@ -56,6 +58,7 @@ export class GroupCoordinator {
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
     this.#settings = groupSettings(options.settings)
+    this.#loadTurns = new LoadTurns(options.timers)
   }
 
   start(): void {
@@ -200,16 +203,17 @@ export class GroupCoordinator {
     }
     for (const [index, partition] of led) {
       if (this.#hosts.has(index)) continue
-      const { clock, timers, deadlines, logger, settings } = this.#options
+      const { clock, deadlines, logger, settings } = this.#options
       const shard = new GroupShard(this.#settings)
       const host = new GroupHost({ shard, clock, deadlines })
       const runtime = new ShardRuntime({
-        ...{ partition, clock, timers, deadlines, logger },
+        ...{ partition, clock, deadlines, logger },
+        loadTurns: this.#loadTurns,
         format: groupRecordFormat,
         acks: settings.get('offsets.commit.required.acks') as Acks,
         writeTimeoutMs: settings.get('offsets.commit.timeout.ms'),
         sliceBytes: settings.get('offsets.load.buffer.size'),
-        replay: entry => shard.replay(entry, clock.wallMs()),
+        replay: (entry, wallMs) => shard.replay(entry, wallMs),
       })
       host.attach(runtime)
       this.#hosts.set(index, host)

@@ -18,7 +18,8 @@ export class GroupHost {
   readonly shard: GroupShard
   readonly #options: GroupHostOptions
   readonly #parked = new Map<number, (reply: never) => void>()
-  readonly #timers = new Map<string, Deadline>()
+  /** By group, then by key: no name is made up for them, and no group id can be made to look like another and its key. */
+  readonly #timers = new Map<string, Map<string, Deadline>>()
   #runtime: ShardRuntime<GroupEntry> | null = null
   #isSettling = false
   #nextToken = 0
@@ -63,7 +64,7 @@ export class GroupHost {
   resign(errorCode: ErrorCode): void {
     this.runtime.resign()
     this.run(shard => shard.unload(errorCode))
-    for (const timer of this.#timers.values()) timer.cancel()
+    for (const timers of this.#timers.values()) for (const timer of timers.values()) timer.cancel()
     this.#timers.clear()
   }
 
@@ -94,18 +95,19 @@ export class GroupHost {
   }
 
   #setTimer(groupId: string, key: string, atMs: number | null): void {
-    // With its length, so that no group id can be made to look like another and its key.
-    const name = `${groupId.length} ${groupId} ${key}`
-    this.#timers.get(name)?.cancel()
+    let timers = this.#timers.get(groupId)
+    timers?.get(key)?.cancel()
     if (atMs === null) {
-      this.#timers.delete(name)
+      if (timers?.delete(key) === true && timers.size === 0) this.#timers.delete(groupId)
       return
     }
+    if (timers === undefined) this.#timers.set(groupId, (timers = new Map()))
     const deadline = this.#options.deadlines.at(atMs, () => {
-      if (this.#timers.get(name) === deadline) this.#timers.delete(name)
+      // It is set again, or gone, after what it rings for.
+      if (this.#timers.get(groupId)?.get(key) === deadline) this.#setTimer(groupId, key, null)
       this.run((shard, now) => shard.onTimer(groupId, key, now))
     })
-    this.#timers.set(name, deadline)
+    timers.set(key, deadline)
   }
 }
 

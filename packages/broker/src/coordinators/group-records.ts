@@ -27,7 +27,7 @@ export const groupRecordFormat: RecordFormat<GroupEntry> = {
   },
 
   decode(key, value) {
-    const version = versionOf(key)
+    const version = key.length < 2 ? versionOf(key) : key.readInt16BE(0)
     if (version < 0 || version > groupKey) return null
     if (version === groupKey) {
       const { group: groupId } = decodeVersioned(groupMetadataKey, key).value

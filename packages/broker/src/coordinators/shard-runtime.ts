@@ -7,8 +7,9 @@ import { readRecords, type ReadRecord } from '@millrace/protocol/records/record'
 import { isControlAt, isTransactionalAt, producerIdAt } from '@millrace/protocol/records/record-batch'
 import type { Deadline, Deadlines } from '@millrace/runtime/deadline'
 import type { Logger } from '@millrace/runtime/logger'
-import type { Clock, Timers } from '@millrace/runtime/ports'
+import type { Clock } from '@millrace/runtime/ports'
 import type { CommitListener } from '../replication/commit-waiters.ts'
+import type { LoadTurns } from './load-turns.ts'
 import { Isolation, type Acks, type Partition } from '../replication/partition.ts'
 
 /** How an entry of a shard lies in its log. */
@@ -22,7 +23,8 @@ export interface ShardRuntimeOptions<Entry> {
   readonly partition: Partition
   readonly format: RecordFormat<Entry>
   readonly clock: Clock
-  readonly timers: Timers
+  /** Shared with the other shards of this broker. */
+  readonly loadTurns: LoadTurns
   readonly deadlines: Deadlines
   readonly logger: Logger
   readonly acks: Acks
@@ -30,8 +32,8 @@ export interface ShardRuntimeOptions<Entry> {
   readonly writeTimeoutMs: number
   /** Bytes that are read and replayed before everything else gets a turn. */
   readonly sliceBytes: number
-  /** The only way to the state: each committed entry, in the order of the log. */
-  readonly replay: (entry: Entry) => void
+  /** The only way to the state: each committed entry, in the order of the log, and what time it is. */
+  readonly replay: (entry: Entry, wallMs: number) => void
 }
 
 /** Larger reads would hold up everybody else: 128 KiB are about 1,500 offsets, some milliseconds. */
@@ -69,11 +71,13 @@ export class ShardRuntime<Entry> implements CommitListener {
   /** Replays the log, in slices. False when it resigned meanwhile. Throws what the disk does. */
   async load(): Promise<boolean> {
     const { partition } = this
-    const { timers, sliceBytes } = this.#options
+    const { loadTurns, sliceBytes } = this.#options
     const maxBytes = Math.min(sliceBytes, sliceBytesMax)
     const open = new Map<number, Entry[]>()
     let fetchOffset = partition.log.logStartOffset
-    while (this.#phase === 'loading' && partition.isLeader) {
+    for (;;) {
+      await loadTurns.next()
+      if (this.#phase !== 'loading' || !partition.isLeader) return false
       const isolation = Isolation.replica
       const batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch: true })
       if (batches === null) {
@@ -86,9 +90,7 @@ export class ShardRuntime<Entry> implements CommitListener {
         batches.release()
       }
       fetchOffset = batches.nextOffset
-      await new Promise<void>(resolve => timers.after(0, resolve))
     }
-    return false
   }
 
   /** Appends all or none; `onEnd` is told NONE after the entries were replayed, or why not. It may be called before this returns. */
@@ -127,7 +129,10 @@ export class ShardRuntime<Entry> implements CommitListener {
     append.deadline?.cancel()
     // Too few replicas noticed too late: the entries are in the log all the same.
     const isInLog = errorCode === ErrorCode.NONE || errorCode === ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
-    if (isInLog && this.#phase === 'active') for (const entry of append.entries) this.#options.replay(entry)
+    if (isInLog && this.#phase === 'active') {
+      const wallMs = this.#options.clock.wallMs()
+      for (const entry of append.entries) this.#options.replay(entry, wallMs)
+    }
     append.onEnd?.(errorCode)
   }
 
@@ -145,17 +150,20 @@ export class ShardRuntime<Entry> implements CommitListener {
   /** Entries of a transaction count from its commit on (KIP-98). */
   #replayBytes(bytes: Buffer, fetchOffset: number, open: Map<number, Entry[]>): void {
     const cursor = new BatchCursor(bytes)
+    const { replay, clock } = this.#options
+    const wallMs = clock.wallMs()
     while (cursor.next()) {
       const { position, magic } = cursor
       if (magic < 2) {
-        for (const record of readMessage(bytes, position, readBytesMax)) this.#replayRecord(record, fetchOffset, null)
+        for (const record of readMessage(bytes, position, readBytesMax))
+          this.#replayRecord(record, fetchOffset, null, wallMs)
         continue
       }
       const producerId = producerIdAt(bytes, position)
       const records = readRecords(bytes, position, readBytesMax)
       if (isControlAt(bytes, position)) {
         const type = parseControlKey(records[0]?.key ?? null)?.type
-        if (type === ControlType.Commit) open.get(producerId)?.forEach(entry => this.#options.replay(entry))
+        if (type === ControlType.Commit) open.get(producerId)?.forEach(entry => replay(entry, wallMs))
         if (type === ControlType.Commit || type === ControlType.Abort) open.delete(producerId)
         continue
       }
@@ -164,15 +172,15 @@ export class ShardRuntime<Entry> implements CommitListener {
         pending = open.get(producerId) ?? []
         open.set(producerId, pending)
       }
-      for (const record of records) this.#replayRecord(record, fetchOffset, pending)
+      for (const record of records) this.#replayRecord(record, fetchOffset, pending, wallMs)
     }
   }
 
-  #replayRecord(record: ReadRecord, fetchOffset: number, pending: Entry[] | null): void {
+  #replayRecord(record: ReadRecord, fetchOffset: number, pending: Entry[] | null, wallMs: number): void {
     if (record.offset < fetchOffset || record.key === null) return
     const entry = this.#options.format.decode(record.key, record.value)
     if (entry === null) return
-    if (pending === null) this.#options.replay(entry)
+    if (pending === null) this.#options.replay(entry, wallMs)
     else pending.push(entry)
   }
 }

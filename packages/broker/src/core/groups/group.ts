@@ -84,6 +84,7 @@ export class Group {
 
   add(member: Member, protocolType: string): void {
     if (this.members.size === 0) this.protocolType = protocolType
+    member.protocols = this.shared(member.protocols)
     assert(this.protocolType === protocolType, 'all members of a group have one protocol type')
     this.members.set(member.memberId, member)
     this.count(member, 1)
@@ -205,8 +206,14 @@ export class Group {
   /** The only way to change them: who knows how many is counted here. */
   setProtocols(member: Member, protocols: readonly GroupProtocol[]): void {
     this.count(member, -1)
-    member.protocols = protocols
+    member.protocols = this.shared(protocols)
     this.count(member, 1)
+  }
+
+  /** Most members of most groups can do the same: then they hold the same. */
+  private shared(protocols: readonly GroupProtocol[]): readonly GroupProtocol[] {
+    const leader = this.leaderId === null ? undefined : this.members.get(this.leaderId)
+    return leader !== undefined && sameProtocols(leader.protocols, protocols) ? leader.protocols : protocols
   }
 
   private count({ protocols }: Member, by: 1 | -1): void {
