@@ -37,7 +37,7 @@ const overrides = Object.fromEntries(
 )
 
 process.removeAllListeners('warning')
-await setUpOracles()
+setUpOracles()
 const work = mkdtempSync(join(tmpdir(), 'millrace-log-dirs-bench-'))
 process.on('exit', () => rmSync(work, { recursive: true, force: true }))
 const zookeeper = await startZooKeeper()
