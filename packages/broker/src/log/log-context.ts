@@ -2,6 +2,7 @@ import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import type { Logger } from '@millrace/runtime/logger'
 import type { World } from '@millrace/runtime/ports'
 import type { CommitQueue } from './commit-queue.ts'
+import type { FlushQueue } from './flush-queue.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { TailCache } from './tail-cache.ts'
 import type { Trash } from './trash.ts'
@@ -14,6 +15,7 @@ export interface LogContext {
   readonly openFiles: OpenFiles
   readonly tailCache: TailCache
   readonly commits: CommitQueue
+  readonly flushes: FlushQueue
   readonly trash: Trash
   /** Asked each time: it is dynamic. */
   readonly producerIdExpirationMs: () => number

@@ -7,6 +7,7 @@ import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
 import { LogCleaner } from './cleaner.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { DirectorySet } from './directory-set.ts'
+import { FlushQueue } from './flush-queue.ts'
 import { loadPartitionLog } from './load-partition-log.ts'
 import type { LogContext } from './log-context.ts'
 import type { LogDirectoriesOptions } from './log-directories-options.ts'
@@ -63,6 +64,8 @@ export class LogDirectories {
   readonly #logs = new Map<string, PartitionLog>()
   /** Copies of `#logs` on their way into another directory (KIP-113). Some may be of logs that are offline. */
   readonly #futures = new Map<string, PartitionLog>()
+  /** Those whose flush by time is under way, or waits for its turn. */
+  readonly #flushing = new Set<PartitionLog>()
   readonly #trash: Trash
   /** Null where log.cleaner.enable is false. */
   readonly cleaner: LogCleaner | null
@@ -81,6 +84,7 @@ export class LogDirectories {
       openFiles: new OpenFiles(world.files, options.openFilesMax),
       tailCache: new TailCache(options.tailBytesMax ?? defaultTailBytesMax),
       commits: new CommitQueue(world.timers),
+      flushes: new FlushQueue(),
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,
       onFailure: (directory, error) => this.#directories.fail(directory, error),
@@ -501,7 +505,11 @@ export class LogDirectories {
 
   private flushDue(): void {
     const nowMs = this.#options.world.clock.wallMs()
-    for (const log of this.#logs.values()) if (!log.isOffline && log.isFlushDue(nowMs)) void log.flushAsync()
+    for (const log of this.#logs.values()) {
+      if (log.isOffline || this.#flushing.has(log) || !log.isFlushDue(nowMs)) continue
+      this.#flushing.add(log)
+      void this.#context.flushes.run(() => log.flushAsync()).finally(() => this.#flushing.delete(log))
+    }
   }
 
   private attempt<T>(directory: LogDirectory, work: () => T): T | undefined {

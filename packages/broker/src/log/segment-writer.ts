@@ -113,7 +113,7 @@ export class SegmentWriter {
     this.addSegment(baseOffset, nowMs)
     producers.endOffset = baseOffset
     const hasSnapshot = snapshots.write(baseOffset, producers.snapshot())
-    void this.flushRolled(old, hasSnapshot ? baseOffset : -1)
+    void this.#context.flushes.run(() => this.flushRolled(old, hasSnapshot ? baseOffset : -1))
   }
 
   /** Takes out the oldest segments; when those are all, an empty one follows. The base offset of the first that stays. */
@@ -232,6 +232,8 @@ export class SegmentWriter {
 
   /** A closed segment goes to the disk behind the loop's back; then the recovery point may pass it. */
   private async flushRolled(segment: Segment, snapshotOffset: number): Promise<void> {
+    // While it waited the log may have been closed, or the segment may have gone.
+    if (this.#isClosed || !this.#segments.all.includes(segment)) return
     try {
       this.syncNewFiles()
       await segment.flushAll()

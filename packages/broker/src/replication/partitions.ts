@@ -75,6 +75,8 @@ export class Partitions {
   private readonly cluster: PartitionCluster | undefined
   private isLeaving = false
   private lagCheck: Timer | null = null
+  /** Of what is said of each partition. */
+  private noteLevel: 'info' | 'debug' = 'info'
   private readonly roleListeners: (() => void)[] = []
 
   constructor(options: PartitionsOptions) {
@@ -166,6 +168,11 @@ export class Partitions {
   /** One answer per partition of the request, in its order. Call `admitController` first. */
   applyLeaderAndIsr(request: LeaderAndIsrRequest): PartitionError[] {
     this.appliedAny = true
+    const grouped = request.topicStates.reduce((sum, { partitionStates }) => sum + partitionStates.length, 0)
+    const count = grouped + request.ungroupedPartitionStates.length
+    // One line each is for people; ten thousand of them are for nobody, and take a second of a broker that has to take over.
+    this.noteLevel = count > notedOneByOne ? 'debug' : 'info'
+    if (count > notedOneByOne) this.logger.info('takes roles in many partitions', { count })
     const errors: PartitionError[] = []
     const apply = (topic: string, topicId: string, state: RequestedState): void => {
       const errorCode = this.applyState(topic, topicId, state, request.brokerEpoch)
@@ -315,10 +322,11 @@ export class Partitions {
     if (requested.leader === brokerId) {
       const isNewLeader = hosted.becomeLeader(state, log)
       const { leaderEpoch, inSyncReplicas } = state
-      if (isNewLeader) this.logger.info('leads partition', { topic, partition, leaderEpoch, inSyncReplicas })
+      if (isNewLeader) this.logger[this.noteLevel]('leads partition', { topic, partition, leaderEpoch, inSyncReplicas })
     } else {
       const { leader, leaderEpoch } = state
-      if (hosted.becomeFollower(state, log)) this.logger.info('follows', { topic, partition, leader, leaderEpoch })
+      if (hosted.becomeFollower(state, log))
+        this.logger[this.noteLevel]('follows', { topic, partition, leader, leaderEpoch })
       if (!this.isLeaving) replication?.followers.follow(hosted)
     }
     moves?.resume(hosted)
@@ -396,5 +404,8 @@ export class Partitions {
     if (partitions.every(each => each === undefined)) this.byTopic.delete(topic)
   }
 }
+
+/** Partitions of one LeaderAndIsr request. */
+const notedOneByOne = 200
 
 type RequestedState = LeaderAndIsrRequest['ungroupedPartitionStates'][number]
