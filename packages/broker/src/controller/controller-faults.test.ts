@@ -7,10 +7,15 @@ import { TopicChanges } from '../metadata/topic-changes.ts'
 import { TopicCreation } from '../metadata/topic-creation.ts'
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 
-/** Topics of four partitions are made and one of them deleted, while the controller meets with `faults`. */
+/** Topics of four partitions (or of so many that their states share transactions) are made and one of them deleted, while the controller meets with `faults`. */
 class Scenario {
   readonly cluster = new ControllerCluster()
   wrapped: FaultyCoordination | null = null
+  readonly partitions: readonly number[]
+
+  constructor(count = 4) {
+    this.partitions = Array.from({ length: count }, (_, partition) => partition)
+  }
 
   async start(faults: Faults): Promise<void> {
     await this.cluster.start(1, {
@@ -31,7 +36,7 @@ class Scenario {
       random: this.cluster.world.random,
       logger: silentLogger,
     })
-    const assignment = new Map([0, 1, 2, 3].map(partition => [partition, [2]]))
+    const assignment = new Map(this.partitions.map(partition => [partition, [2]]))
     await this.cluster.world.during(creation.create({ name, assignment, configs: new Map() }))
     await this.cluster.settle()
   }
@@ -53,7 +58,7 @@ class Scenario {
 
   /** Everything led that stays, nothing left of what was deleted. */
   async check(): Promise<void> {
-    expect(this.leaders('stays')).toEqual([2, 2, 2, 2])
+    expect(this.leaders('stays')).toEqual(this.partitions.map(() => 2))
     expect(this.leaders('goes')).toEqual([])
     expect(await this.znodes('/brokers/topics')).toEqual(['stays'])
     expect(await this.znodes('/config/topics')).toEqual(['stays'])
@@ -71,43 +76,47 @@ class Scenario {
   }
 }
 
-test('controller: killed at each of its writes, before or after it: the next one finishes what was begun', async () => {
-  const whole = new Scenario()
-  await whole.start({ onTransaction: () => 'done' })
-  await whole.run()
-  await whole.check()
-  const transactions = whole.wrapped!.transactions
-  await whole.cluster.close()
-  expect(transactions).toBeGreaterThan(10)
+test.each([4, 12])(
+  'controller: killed at each of its writes, before or after it: the next one finishes what was begun (%d partitions)',
+  async partitions => {
+    const whole = new Scenario(partitions)
+    await whole.start({ onTransaction: () => 'done' })
+    await whole.run()
+    await whole.check()
+    const transactions = whole.wrapped!.transactions
+    await whole.cluster.close()
+    // Twelve states are two transactions, of four each has its own.
+    expect(transactions).toBeGreaterThan(partitions > 8 ? 7 : 10)
 
-  for (let crashAt = 2; crashAt <= transactions; crashAt++) {
-    for (const fault of ['answer-lost', 'request-lost'] as const) {
-      const scenario = new Scenario()
-      let isDead = false
-      await scenario.start({
-        onTransaction: count => {
-          if (count < crashAt && !isDead) return 'done'
-          if (isDead) return 'hangs'
-          isDead = true
-          // The session ends a moment later, as after kill -9.
-          scenario.cluster.world.time.after(1, () => void scenario.cluster.kill(1))
-          return fault
-        },
-      })
-      await scenario.run()
-      await scenario.cluster.settle()
-      expect(`${crashAt} ${fault} ${scenario.writer.controller.isActive}`).toBe(`${crashAt} ${fault} true`)
-      await scenario.check()
-      await scenario.cluster.close()
+    for (let crashAt = 2; crashAt <= transactions; crashAt++) {
+      for (const fault of ['answer-lost', 'request-lost'] as const) {
+        const scenario = new Scenario(partitions)
+        let isDead = false
+        await scenario.start({
+          onTransaction: count => {
+            if (count < crashAt && !isDead) return 'done'
+            if (isDead) return 'hangs'
+            isDead = true
+            // The session ends a moment later, as after kill -9.
+            scenario.cluster.world.time.after(1, () => void scenario.cluster.kill(1))
+            return fault
+          },
+        })
+        await scenario.run()
+        await scenario.cluster.settle()
+        expect(`${crashAt} ${fault} ${scenario.writer.controller.isActive}`).toBe(`${crashAt} ${fault} true`)
+        await scenario.check()
+        await scenario.cluster.close()
+      }
     }
-  }
-})
+  },
+)
 
 const firstSeed = Number(process.env['SEED'] ?? 1)
 for (let seed = firstSeed; seed < firstSeed + 20; seed++) {
   test(`controller: every fifth write loses its answer or is never sent: nothing is lost or done twice (seed ${seed})`, async () => {
     const random = new SeededRandom(seed)
-    const scenario = new Scenario()
+    const scenario = new Scenario(seed % 2 === 0 ? 12 : 4)
     await scenario.start({
       onTransaction: () => (['answer-lost', 'request-lost'] as const)[random.below(10)] ?? 'done',
     })
@@ -116,9 +125,11 @@ for (let seed = firstSeed; seed < firstSeed + 20; seed++) {
     await scenario.check()
     expect(scenario.cluster.brokers.get(1)?.controller.controllerEpoch).toBe(1)
     const states = await scenario.cluster.world.during(
-      Promise.all([0, 1, 2, 3].map(p => scenario.writer.client.get(`/brokers/topics/stays/partitions/${p}/state`))),
+      Promise.all(
+        scenario.partitions.map(p => scenario.writer.client.get(`/brokers/topics/stays/partitions/${p}/state`)),
+      ),
     )
-    expect(states.map(({ stat }) => stat.version)).toEqual([0, 0, 0, 0])
+    expect(states.map(({ stat }) => stat.version)).toEqual(scenario.partitions.map(() => 0))
     await scenario.cluster.close()
   })
 }

@@ -22,10 +22,11 @@ import { stateOf } from './read-leadership.ts'
 
 type CreateState = Extract<Write, { write: 'create-state' }>
 type UpdateState = Extract<Write, { write: 'update-state' }>
+type StateWrite = CreateState | UpdateState
 type UpdateAssignment = Extract<Write, { write: 'update-assignment' }>
 type ForgetReassignments = Extract<Write, { write: 'forget-reassignments' }>
 
-/** Carries out the writes of one step, side by side. Each is one fenced transaction, or several for a whole topic. */
+/** Carries out the writes of one step, side by side. Each is one fenced transaction, or several for a whole topic; many states share one. */
 export class WriteExecutor {
   readonly #term: ControllerTerm
   readonly #logger: Logger
@@ -38,7 +39,32 @@ export class WriteExecutor {
   async run(writes: readonly Write[]): Promise<WriteOutcome[]> {
     const fresh = new Set(writes.filter(write => write.write === 'create-state').map(({ topic }) => topic))
     await inFlight([...fresh], topic => this.#createParent(topic))
-    return await inFlight(writes, write => this.#apply(write))
+    const bundles = bundlesOf(writes)
+    return (await inFlight(bundles, bundle => this.#applyBundle(bundle))).flat()
+  }
+
+  async #applyBundle(writes: readonly Write[]): Promise<readonly WriteOutcome[]> {
+    const [only] = writes
+    if (only !== undefined && writes.length === 1) return [await this.#apply(only)]
+    return await this.#applyStates(writes as StateWrite[])
+  }
+
+  /** In one transaction, which most often works. Else it did nothing, and each is tried by itself; or nobody knows, and each is looked up. */
+  async #applyStates(writes: readonly StateWrite[]): Promise<WriteOutcome[]> {
+    try {
+      await this.#term.write(writes.flatMap(operationsOf))
+      return writes.map(() => 'done')
+    } catch (error) {
+      if (isCoordinationError(error, 'UNKNOWN_OUTCOME')) return await inFlight(writes, write => this.#goOn(write))
+      if (!isCoordinationError(error, 'NODE_EXISTS', 'BAD_VERSION', 'NO_NODE', 'NOT_CONNECTED')) throw error
+      this.#logger.debug('bundle of writes refused', { path: error.path, code: error.code, count: writes.length })
+      return await inFlight(writes, write => this.#apply(write))
+    }
+  }
+
+  async #goOn(write: StateWrite): Promise<WriteOutcome> {
+    const found = await this.#readBack(write, write.leadership)
+    return found === 'again' ? await this.#apply(write) : found
   }
 
   #apply(write: Write): Promise<WriteOutcome> {
@@ -69,13 +95,8 @@ export class WriteExecutor {
   }
 
   async #createState(write: CreateState): Promise<WriteOutcome> {
-    const { topic, partition, leadership } = write
-    const parent: Operation = { op: 'create', path: topicPartitionZnode.path(topic, partition), data: null }
-    const state: Operation = {
-      op: 'create',
-      path: partitionStateZnode.path(topic, partition),
-      data: partitionStateZnode.encode(stateOf(leadership)),
-    }
+    const { leadership } = write
+    const [parent, state] = creationOf(write)
     const readBack = (): Promise<'done' | 'again' | 'conflict'> => this.#readBack(write, leadership)
     const outcome = await this.#decide([parent, state], readBack)
     if (outcome !== 'conflict' || (await this.#exists(state.path))) return outcome
@@ -84,14 +105,7 @@ export class WriteExecutor {
   }
 
   #updateState(write: UpdateState): Promise<WriteOutcome> {
-    const { topic, partition, leadership, expectedEpoch } = write
-    const set: Operation = {
-      op: 'set',
-      path: partitionStateZnode.path(topic, partition),
-      data: partitionStateZnode.encode(stateOf(leadership)),
-      version: expectedEpoch,
-    }
-    return this.#decide([set], () => this.#readBack(write, leadership))
+    return this.#decide([updateOf(write)], () => this.#readBack(write, write.leadership))
   }
 
   /**
@@ -226,6 +240,45 @@ export class WriteExecutor {
   async #exists(path: string): Promise<boolean> {
     return (await this.#term.read(coordination => coordination.exists(path))) !== null
   }
+}
+
+/** States in one transaction. ZooKeeper takes a few thousand transactions a second, however small; a request may have 1 MB. */
+const statesTogether = 100
+/** So few are written one by one: their answers come as soon, and one that is refused costs no second try. */
+const fewStates = 8
+
+const isState = (write: Write): write is StateWrite => write.write === 'create-state' || write.write === 'update-state'
+
+/** In the order of the writes. */
+function bundlesOf(writes: readonly Write[]): Write[][] {
+  if (writes.length <= fewStates) return writes.map(write => [write])
+  const bundles: Write[][] = []
+  let open: Write[] | null = null
+  for (const write of writes) {
+    if (!isState(write)) {
+      bundles.push([write])
+      open = null
+    } else if (open !== null && open.length < statesTogether) open.push(write)
+    else bundles.push((open = [write]))
+  }
+  return bundles
+}
+
+const operationsOf = (write: StateWrite): readonly Operation[] =>
+  write.write === 'create-state' ? creationOf(write) : [updateOf(write)]
+
+/** The partition's folder and its state. */
+function creationOf({ topic, partition, leadership }: CreateState): [Operation, Operation] {
+  const data = partitionStateZnode.encode(stateOf(leadership))
+  return [
+    { op: 'create', path: topicPartitionZnode.path(topic, partition), data: null },
+    { op: 'create', path: partitionStateZnode.path(topic, partition), data },
+  ]
+}
+
+function updateOf({ topic, partition, leadership, expectedEpoch }: UpdateState): Operation {
+  const data = partitionStateZnode.encode(stateOf(leadership))
+  return { op: 'set', path: partitionStateZnode.path(topic, partition), data, version: expectedEpoch }
 }
 
 function setUnlessEmpty(lists: Map<number, readonly number[]>, partition: number, replicas: readonly number[]): void {
