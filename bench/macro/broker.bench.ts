@@ -25,6 +25,7 @@ import {
   untilQuiet,
   type LoadProgram,
   type LoadResult,
+  type LoadTarget,
 } from './load-generator.ts'
 
 const isQuick = process.argv.includes('--quick')
@@ -121,6 +122,7 @@ interface BrokerUnderTest {
   readonly port: number
   readonly pid: number
 }
+const targetOf = ({ port, pid }: BrokerUnderTest): LoadTarget => ({ ports: [port], pids: [pid], isPinned: true })
 interface Stoppable {
   stop(): Promise<void>
 }
@@ -142,10 +144,10 @@ async function measure(scenario: Scenario, generator: LoadGenerator, broker: Bro
       waitForLeaders: true,
       timeout: 30_000,
     })
-    if (scenario.fill !== undefined) await generator.run('produce', broker, scenario.fill)
+    if (scenario.fill !== undefined) await generator.run('produce', targetOf(broker), scenario.fill)
     await untilQuiet(isQuick ? 2 : 15)
     preheatMemory(work, scenario.megabytes)
-    const result = await generator.run(scenario.program, broker, scenario.args)
+    const result = await generator.run(scenario.program, targetOf(broker), scenario.args)
     if (result.errors > 0) throw new Error(`${scenario.name}: ${result.errors} requests were refused`)
     return result
   } finally {

@@ -24,7 +24,7 @@ import { freePorts, startProcess, untilListening } from '../../test/oracles/proc
 import { setUpOracles } from '../../test/oracles/setup.ts'
 import { startZooKeeper } from '../../test/oracles/zookeeper-server.ts'
 import { sampleEvents } from '../micro/sample-events.ts'
-import { LoadGenerator, preheatMemory, processCpuSeconds, untilQuiet } from './load-generator.ts'
+import { LoadGenerator, preheatMemory, processCpuSeconds, untilQuiet, type LoadTarget } from './load-generator.ts'
 
 const has = (flag: string): boolean => process.argv.includes(flag)
 const valueOf = (flag: string): string | undefined =>
@@ -60,6 +60,7 @@ interface BrokerUnderTest {
   readonly logDirs: string
   stop(): Promise<void>
 }
+const targetOf = ({ port, pid }: BrokerUnderTest): LoadTarget => ({ ports: [port], pids: [pid], isPinned: true })
 
 // kafkajs arms timers with negative delays, and Node says so each time.
 process.removeAllListeners('warning')
@@ -253,11 +254,11 @@ async function latencies(broker: BrokerUnderTest, generator: LoadGenerator): Pro
     const { topic } = await dirtyTopic(broker, shape, 400)
     await untilQuiet(isQuick ? 2 : 10)
     preheatMemory(work, 1000)
-    const alone = await generator.run('produce', broker, args)
+    const alone = await generator.run('produce', targetOf(broker), args)
     preheatMemory(work, 1000)
     await letClean(broker, topic)
     await sleep(500)
-    const beside = await generator.run('produce', broker, args)
+    const beside = await generator.run('produce', targetOf(broker), args)
     if (cleanedOffset(broker, topic) > 0)
       console.log(`${broker.name}: the compaction ended before the load: too little to clean`)
     p99.alone.push(alone.p99Micros!)

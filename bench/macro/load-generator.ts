@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, openSync, readFileSync, unlinkSync, writeSync } from 'node:fs'
-import { cpus } from 'node:os'
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runProcess } from '../../test/oracles/processes.ts'
@@ -28,7 +28,15 @@ export interface LoadResult {
 
 export type LoadProgram = 'produce' | 'fetch'
 
-/** The C programs of bench/macro/load, pinned to core 1. */
+/** Whom a load is for: one broker, or the brokers of a cluster, partition p being led by the p-th of them (counted round). */
+export interface LoadTarget {
+  readonly ports: readonly number[]
+  readonly pids: readonly number[]
+  /** Is the generator alone on core 1? Three brokers and it share both cores. */
+  readonly isPinned: boolean
+}
+
+/** The C programs of bench/macro/load. */
 export class LoadGenerator {
   readonly #folder: string
 
@@ -40,23 +48,28 @@ export class LoadGenerator {
     }
   }
 
-  /** `args` after PORT and before BROKER_PID, as the usage lines in the sources say. */
-  async run(program: LoadProgram, broker: { port: number; pid: number }, args: readonly string[]): Promise<LoadResult> {
-    const brokerFrom = processCpuSeconds(broker.pid)
+  /** `args` after PORT and before BROKER_PID, `more` after it, as the usage lines in the sources say. */
+  async run(
+    program: LoadProgram,
+    target: LoadTarget,
+    args: readonly string[],
+    more: readonly string[] = [],
+  ): Promise<LoadResult> {
+    const { ports, pids, isPinned } = target
+    const brokersFrom = cpuSecondsOfAll(pids)
     const ownFrom = process.cpuUsage()
     const from = machineCpuSeconds()
     const { stdout } = await runProcess({
       name: program,
       command: 'taskset',
-      args: ['-c', '1', join(this.#folder, program), String(broker.port), ...args, String(broker.pid)],
+      args: ['-c', isPinned ? '1' : '0,1', join(this.#folder, program), ports.join(), ...args, pids.join(), ...more],
       timeoutMs: 120_000,
     })
     const to = machineCpuSeconds()
     const own = process.cpuUsage(ownFrom)
     const printed = JSON.parse(stdout.toString()) as Omit<LoadResult, 'otherCpu'>
     const elapsed = (to.busy + to.idle - from.busy - from.idle) / cpus().length
-    const accounted =
-      processCpuSeconds(broker.pid) - brokerFrom + printed.clientCpu * elapsed + (own.user + own.system) / 1e6
+    const accounted = cpuSecondsOfAll(pids) - brokersFrom + printed.clientCpu * elapsed + (own.user + own.system) / 1e6
     return { ...printed, otherCpu: Math.max(0, Number(((to.busy - from.busy - accounted) / elapsed).toFixed(2))) }
   }
 }
@@ -83,6 +96,23 @@ export function preheatMemory(folder: string, megabytes: number): void {
   unlinkSync(path)
 }
 
+/**
+ * A folder for the data of brokers. ext4 looks at every inode that was deleted in the last minutes before it hands one out, at 0.3 ms a
+ * file where tests or topics have just gone, instead of 15 µs: so the folder is put where no files were (`chattr +T`), if that can be asked.
+ */
+export function workFolder(name: string): string {
+  const parent = mkdtempSync(join(tmpdir(), `${name}-`))
+  process.on('exit', () => rmSync(parent, { recursive: true, force: true }))
+  try {
+    execFileSync('chattr', ['+T', parent], { stdio: 'ignore' })
+  } catch {
+    // Another file system, or not allowed.
+  }
+  const folder = join(parent, 'data')
+  mkdirSync(folder)
+  return folder
+}
+
 const ticksPerSecond = 100
 
 function machineCpuSeconds(): { busy: number; idle: number } {
@@ -93,6 +123,8 @@ function machineCpuSeconds(): { busy: number; idle: number } {
     idle: (idle + iowait) / ticksPerSecond,
   }
 }
+
+const cpuSecondsOfAll = (pids: readonly number[]): number => pids.reduce((sum, pid) => sum + processCpuSeconds(pid), 0)
 
 /** User and system time of all threads of a process. */
 export function processCpuSeconds(pid: number): number {

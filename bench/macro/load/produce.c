@@ -1,15 +1,20 @@
-// Closed-loop Produce load with prebuilt batches (v7, acks as given), every connection keeping `depth` requests in flight.
-//   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS]
+// Produce load with prebuilt batches (v7, acks as given), every connection keeping `depth` requests in flight.
+//   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS [RATE]]
+// PORT: or PORT,PORT,…: partition p has its leader at the p-th of them, counted round. BROKER_PID: or PID,PID,…: their CPU together.
 // SECONDS 0: every connection sends DEPTH requests, and that was all.
+// RATE: open loop, so many requests a second over all connections, whether answers come or not (up to DEPTH in flight each);
+// latencies count from when a request was due.
 // Prints one JSON object. A batch with an error code in its answer counts as an error.
+#define _GNU_SOURCE
 #include "wire.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/epoll.h>
 
 enum { histogramSize = 2000000 };
-typedef struct { int fd, inFlight, count, head, tail, sending, wantsWrite; double *sentAt; uint8_t answer[65536]; size_t answerSize; uint8_t *request; size_t requestSize, sent; } Connection;
+typedef struct { int fd, inFlight, count, head, tail, sending, wantsWrite; double *sentAt; uint8_t answer[65536]; size_t answerSize; uint8_t *request; size_t requestSize, sent; double due; } Connection;
 static int depth, poller, topicLength, once;
+static double interval; // of one connection in the open loop; 0: closed
 
 static void watch(Connection *c, int write) {
   if (c->wantsWrite == write) return;
@@ -21,8 +26,9 @@ static void pump(Connection *c) {
   for (;;) {
     if (!c->sending) {
       if (c->inFlight >= depth || (once && c->count >= depth)) break;
+      if (interval > 0 && c->due > seconds()) break;
       c->sending = 1; c->sent = 0; c->inFlight++; c->count++;
-      c->sentAt[c->head] = seconds(); c->head = (c->head + 1) % (depth + 1);
+      c->sentAt[c->head] = interval > 0 ? c->due : seconds(); c->due += interval; c->head = (c->head + 1) % (depth + 1);
     }
     while (c->sent < c->requestSize) {
       ssize_t n = write(c->fd, c->request + c->sent, c->requestSize - c->sent);
@@ -32,6 +38,16 @@ static void pump(Connection *c) {
     c->sending = 0;
   }
   watch(c, 0);
+}
+static int numbers(const char *list, int *into) {
+  int count = 0;
+  for (const char *p = list; p != NULL && count < 64; p = strchr(p, ',')) { if (*p == ',') p++; into[count++] = atoi(p); }
+  return count;
+}
+static double cpuOfAll(const int *pids, int count) {
+  double sum = 0;
+  for (int i = 0; i < count; i++) sum += cpuSecondsOf(pids[i]);
+  return sum;
 }
 static size_t buildRequest(Connection *c, const char *topic, int partition, int records, int recordBytes, int acks) {
   c->request = malloc((size_t)records * (size_t)(recordBytes + 32) + 512);
@@ -60,11 +76,14 @@ static size_t buildRequest(Connection *c, const char *topic, int partition, int 
   return end - batch;
 }
 int main(int count, char **argument) {
-  if (count < 10) { fprintf(stderr, "usage: produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS]\n"); return 2; }
-  int port = atoi(argument[1]), connections = atoi(argument[2]), records = atoi(argument[4]), recordBytes = atoi(argument[5]), partitions = atoi(argument[8]), broker = atoi(argument[9]);
+  if (count < 10) { fprintf(stderr, "usage: produce PORT[,PORT…] CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID[,PID…] [ACKS [RATE]]\n"); return 2; }
+  int ports[64], brokers[64], portCount = numbers(argument[1], ports), brokerCount = numbers(argument[9], brokers);
+  int connections = atoi(argument[2]), records = atoi(argument[4]), recordBytes = atoi(argument[5]), partitions = atoi(argument[8]);
   double duration = atof(argument[6]);
   const char *topic = argument[7];
   int acks = count > 10 ? atoi(argument[10]) : 1;
+  double rate = count > 11 ? atof(argument[11]) : 0;
+  interval = rate > 0 ? connections / rate : 0;
   once = duration == 0;
   depth = atoi(argument[3]); topicLength = (int)strlen(topic);
   unsigned *histogram = calloc(histogramSize, sizeof *histogram);
@@ -75,7 +94,8 @@ int main(int count, char **argument) {
     Connection *c = &all[i];
     batchBytes = buildRequest(c, topic, i % partitions, records, recordBytes, acks);
     c->sentAt = calloc((size_t)depth + 1, sizeof(double));
-    c->fd = connectLoopback(port);
+    c->fd = connectLoopback(ports[i % partitions % portCount]);
+    c->due = seconds() + (interval > 0 ? interval * i / connections : 0);
     fcntl(c->fd, F_SETFL, O_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
     epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event);
@@ -84,13 +104,20 @@ int main(int count, char **argument) {
   // answer: size, correlation, topics, name, partitions, index, error…
   size_t errorAt = 4 + 4 + 4 + 2 + (size_t)topicLength + 4 + 4;
   long done = 0, errors = 0, from = 0;
-  double start = seconds() + (once ? 0 : 0.5), cpuFrom = once ? cpuSecondsOf(broker) : 0;
+  double start = seconds() + (once ? 0 : 0.5), cpuFrom = once ? cpuOfAll(brokers, brokerCount) : 0;
   int warm = once;
   struct epoll_event events[256];
   for (;;) {
-    int n = epoll_wait(poller, events, 256, 100);
+    struct timespec wait = { 0, 100000000 };
+    if (interval > 0) {
+      double next = all[0].due, at = seconds();
+      for (int i = 1; i < connections; i++) if (all[i].due < next) next = all[i].due;
+      wait.tv_nsec = next <= at ? 0 : next - at < 0.1 ? (long)((next - at) * 1e9) : wait.tv_nsec;
+      if (next <= at) for (int i = 0; i < connections; i++) if (all[i].due <= at) pump(&all[i]);
+    }
+    int n = epoll_pwait2(poller, events, 256, &wait, NULL);
     double now = seconds();
-    if (!warm && now > start) { warm = 1; start = now; from = done; errors = 0; cpuFrom = cpuSecondsOf(broker); memset(histogram, 0, histogramSize * sizeof *histogram); }
+    if (!warm && now > start) { warm = 1; start = now; from = done; errors = 0; cpuFrom = cpuOfAll(brokers, brokerCount); memset(histogram, 0, histogramSize * sizeof *histogram); }
     if (once ? done == (long)connections * depth : warm && now > start + duration) break;
     for (int i = 0; i < n; i++) {
       Connection *c = events[i].data.ptr;
@@ -114,7 +141,7 @@ int main(int count, char **argument) {
       pump(c);
     }
   }
-  double elapsed = seconds() - start, cpu = cpuSecondsOf(broker) - cpuFrom;
+  double elapsed = seconds() - start, cpu = cpuOfAll(brokers, brokerCount) - cpuFrom;
   long measured = done - from, seen = 0;
   int p50 = -1, p99 = -1;
   for (int i = 0; i < histogramSize; i++) {

@@ -1,0 +1,134 @@
+/**
+ * Three Millrace brokers and three of Apache Kafka 3.9.1 in one run, on the same ZooKeeper: two cores for everybody, a C load
+ * generator, RF 3, acks=all, min.insync.replicas=2, one load at a time, the clusters in turn, so that what else happens to the
+ * machine happens to both. Kafka is warmed up for 30 s and its best of three is taken; of ours the median.
+ * Also: 10,000 partitions on three brokers of ours. Not built yet: how fast a follower that is 1 GB behind catches up.
+ *   npm run bench -- macro/replication [--quick] [--only millrace|kafka] [--part loads|partitions] [--load TEXT]
+ * Leaves bench/results/replication.json; a run of less leaves bench/results/replication-partial.json.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { nodeFlags, root } from '../../scripts/pinned-node.js'
+import { setUpOracles } from '../../test/oracles/setup.ts'
+import { startZooKeeper } from '../../test/oracles/zookeeper-server.ts'
+import { LoadGenerator, residentMegabytes, workFolder, type LoadResult } from './load-generator.ts'
+import { benchManyPartitions } from './many-partitions.ts'
+import { replicatedLoads, runLoad, type ReplicatedLoad } from './replicated-loads.ts'
+import { startThreeKafkas, startThreeMillraces, type ThreeBrokers } from './three-brokers.ts'
+
+const option = (name: string): string | undefined =>
+  process.argv.includes(name) ? process.argv[process.argv.indexOf(name) + 1] : undefined
+const isQuick = process.argv.includes('--quick')
+const only = option('--only')
+const part = option('--part')
+const runs = isQuick ? 1 : 3
+const loads = replicatedLoads(isQuick ? 1.5 : 4).filter(({ name }) => name.includes(option('--load') ?? ''))
+
+type Name = 'millrace' | 'kafka'
+
+// kafkajs arms timers with negative delays, and Node says so each time.
+process.removeAllListeners('warning')
+const work = workFolder('millrace-bench')
+
+const report: Record<string, unknown> = {
+  date: new Date().toISOString(),
+  machine: `${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GB, Linux ${release()}`,
+  node: process.version,
+  kafka: '3.9.1',
+  loadAverageBefore: loadavg().map(each => Number(each.toFixed(2))),
+}
+const table = ['| | Millrace | Kafka | ratio | to reach | |', '|---|---|---|---|---|---|']
+
+const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b)
+const median = (values: readonly number[]): number => sorted(values)[values.length >> 1] ?? NaN
+const mark = (isReached: boolean): string => (isReached ? 'reached' : '**not reached**')
+const isWanted = (name: string): boolean => part === undefined || part === name
+
+async function benchLoads(zookeeper: string, generator: LoadGenerator): Promise<void> {
+  const clusters = new Map<Name, ThreeBrokers>()
+  const options = { work, quietSeconds: isQuick ? 2 : 15 }
+  if (only !== 'millrace') {
+    console.log('Apache Kafka 3.9.1: starting three brokers')
+    const kafka = await startThreeKafkas({ zookeeper: `${zookeeper}/kafka`, work })
+    clusters.set('kafka', kafka)
+    const warmSeconds = isQuick ? 8 : 30
+    console.log(`Apache Kafka 3.9.1: warming up for ${warmSeconds} s`)
+    for (const until = Date.now() + warmSeconds * 1000; Date.now() < until;) {
+      for (const load of loads) if (Date.now() < until) await runLoad(load, generator, kafka, options)
+    }
+  }
+  if (only !== 'kafka') {
+    console.log('Millrace: starting three brokers')
+    const millrace = await startThreeMillraces({ zookeeper: `${zookeeper}/millrace`, work })
+    clusters.set('millrace', millrace)
+    if (!isQuick) for (const load of loads) await runLoad(load, generator, millrace, options)
+  }
+  for (const load of loads) {
+    const results: Record<Name, LoadResult[]> = { millrace: [], kafka: [] }
+    for (let run = 0; run < runs; run++) {
+      for (const [name, brokers] of clusters) results[name].push(await runLoad(load, generator, brokers, options))
+    }
+    for (const name of clusters.keys()) report[`${name}: ${load.name}`] = results[name]
+    tell(load, results)
+  }
+  for (const [name, brokers] of clusters) report[`${name}: loadedMegabytes`] = brokers.pids.map(residentMegabytes)
+  for (const brokers of clusters.values()) await brokers.stop()
+}
+
+async function benchPartitions(zookeeper: string): Promise<void> {
+  console.log('10,000 partitions on three brokers')
+  const brokers = await startThreeMillraces({ zookeeper: `${zookeeper}/many`, work, openFiles: 8192 })
+  const result = await benchManyPartitions(brokers, { topics: 10, partitionsPerTopic: 1000 })
+  report['partitions'] = result
+  const row = (name: string, value: number, unit: string, target: number): void => {
+    table.push(
+      `| 10,000 partitions: ${name} | ${value} ${unit} | - | - | <= ${target} ${unit} | ${mark(value <= target)} |`,
+    )
+  }
+  row('created', result.createSeconds, 's', 30)
+  row('resident memory, after a record on each', Math.max(...result.residentMegabytesAfterRecords), 'MB', 400)
+  row('acks=all on all of them after kill -9 of the controller', result.failoverSeconds, 's', 5)
+  await brokers.stop()
+}
+
+function tell(load: ReplicatedLoad, results: Record<Name, readonly LoadResult[]>): void {
+  const { name, unit, figure, target, ratioTarget, isLatency = false } = load
+  const best = isLatency ? Math.min(...results.kafka.map(figure)) : Math.max(...results.kafka.map(figure))
+  const ours = median(results.millrace.map(figure))
+  const ratio = ours / best
+  if (results.kafka.length > 0) console.log(`kafka     ${name}: ${best.toFixed(2)} ${unit}  ${others(results.kafka)}`)
+  if (results.millrace.length === 0) return
+  console.log(`millrace  ${name}: ${ours.toFixed(2)} ${unit}  ${others(results.millrace)}`)
+  const cells = [name, `${ours.toFixed(2)} ${unit}`]
+  cells.push(results.kafka.length > 0 ? `${best.toFixed(2)} ${unit}` : '-', ratio ? ratio.toFixed(2) : '-')
+  if (target !== undefined) cells.push(`>= ${target} ${unit}`, mark(ours >= target))
+  else if (isLatency) cells.push(`<= ${ratioTarget} x`, mark(ratio <= ratioTarget!))
+  else cells.push(`>= ${ratioTarget} x`, mark(ratio >= ratioTarget!))
+  table.push(`| ${cells.join(' | ')} |`)
+}
+
+/** What to know of the runs behind a figure. */
+function others(results: readonly LoadResult[]): string {
+  const { p50Micros, p99Micros, brokerCpuMicrosPerRequest, clientCpu } = results[results.length >> 1]!
+  const cores = results.map(({ brokerCpu, otherCpu }) => `${brokerCpu.toFixed(2)}+${otherCpu}`).join(' ')
+  const latency = `p50 ${p50Micros} p99 ${p99Micros} µs, ${brokerCpuMicrosPerRequest?.toFixed(1)} µs of CPU per request`
+  return `(${results.length} runs, ${latency}; cores of brokers + others ${cores}, client ${clientCpu})`
+}
+
+execFileSync(process.execPath, [...nodeFlags, join(root, 'scripts', 'build.ts'), 'bundle'], { stdio: 'inherit' })
+setUpOracles()
+const generator = new LoadGenerator(work)
+const zookeeper = await startZooKeeper()
+if (isWanted('loads')) await benchLoads(zookeeper.connectString, generator)
+if (isWanted('partitions') && only !== 'kafka') await benchPartitions(zookeeper.connectString)
+await zookeeper.stop()
+report['table'] = table
+console.log(`\n${table.join('\n')}`)
+const results = join(root, 'bench', 'results')
+mkdirSync(results, { recursive: true })
+const isPartial = isQuick || only !== undefined || part !== undefined || option('--load') !== undefined
+const file = isPartial ? 'replication-partial.json' : 'replication.json'
+writeFileSync(join(results, file), `${JSON.stringify(report, null, 2)}\n`)
+process.exit(0)
