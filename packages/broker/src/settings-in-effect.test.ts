@@ -218,6 +218,19 @@ describe('log', () => {
     expect(noted()).toBe(true)
   })
 
+  test('replica.high.watermark.checkpoint.interval.ms: what is committed is noted so often', async () => {
+    await start({ 'replica.high.watermark.checkpoint.interval.ms': String(hour) })
+    await produce()
+    await produce()
+    const noted = (): boolean =>
+      broker.files.stat('/data/replication-offset-checkpoint') !== null &&
+      text('replication-offset-checkpoint').includes('t 0 2')
+    await broker.pass(50 * minute)
+    expect(noted()).toBe(false)
+    await broker.pass(20 * minute)
+    expect(noted()).toBe(true)
+  })
+
   test('log.flush.start.offset.checkpoint.interval.ms: where logs begin is noted so often', async () => {
     await start({ 'log.flush.start.offset.checkpoint.interval.ms': String(hour) })
     await produce()

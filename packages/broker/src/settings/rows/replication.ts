@@ -1,4 +1,4 @@
-import { boolean, string, int, long, applied, notYet, atLeast, type SettingRow } from '../setting.ts'
+import { boolean, string, int, long, applied, never, atLeast, type SettingRow } from '../setting.ts'
 
 /** Followers, leadership, controlled shutdown. */
 export const replicationSettings = {
@@ -45,7 +45,7 @@ export const replicationSettings = {
     doc: 'Time between two records of the high watermarks.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('replication'),
+    status: applied('packages/broker/src/settings-in-effect.test.ts'),
   }),
   'replica.socket.timeout.ms': int('30000', {
     doc: "How long a follower's request may take.",
@@ -57,7 +57,7 @@ export const replicationSettings = {
     doc: "Size of a follower's receive buffer.",
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('replication'),
+    status: never('Node cannot set the buffers of a TCP socket; the operating system sizes them as it sees fit'),
   }),
   'replica.selector.class': string(null, {
     doc: "How a consumer's replica is chosen: the rack-aware selector's name turns on reading from the nearest (KIP-392).",

@@ -4,7 +4,6 @@ import {
   int,
   className,
   applied,
-  notYet,
   never,
   atLeast,
   between,
@@ -45,7 +44,7 @@ export const topicDefaultSettings = {
     range: atLeast(1),
     update: 'cluster-wide',
     importance: 'HIGH',
-    status: notYet('replication'),
+    status: applied('test/scenarios/replication.test.ts'),
   }),
   'compression.type': string('producer', {
     doc: 'Codec in which batches are stored; producer keeps the one they came with.',
@@ -98,6 +97,6 @@ export const topicDefaultSettings = {
     doc: 'Whether a replica that is not in sync may lead when no other is left, at the price of records.',
     update: 'cluster-wide',
     importance: 'HIGH',
-    status: notYet('replication'),
+    status: applied('test/scenarios/unclean-election.test.ts'),
   }),
 } satisfies Record<string, SettingRow>

@@ -299,6 +299,6 @@ export const topicSettingRows = {
     update: 'cluster-wide',
     brokerSynonyms: ['unclean.leader.election.enable'],
     importance: 'MEDIUM',
-    status: notYet('replication'),
+    status: applied('test/scenarios/unclean-election.test.ts'),
   }),
 } satisfies Record<string, SettingRow>
