@@ -51,7 +51,10 @@ describeWith(['kafka'], 'log directories, with Kafka 3.9 tools', () => {
   /** A file of `kafka-reassign-partitions` for partition 0 of a topic. */
   function plan(topic: string, replicas: readonly number[], logDirs: readonly string[]): string[] {
     const path = join(folder, `${topic}-${logDirs.join('').length}.json`)
-    writeFileSync(path, JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas, log_dirs: logDirs }] }))
+    writeFileSync(
+      path,
+      JSON.stringify({ version: 1, partitions: [{ topic, partition: 0, replicas, log_dirs: logDirs }] }),
+    )
     return ['--reassignment-json-file', path]
   }
 
@@ -71,7 +74,11 @@ describeWith(['kafka'], 'log directories, with Kafka 3.9 tools', () => {
         readonly logDirs: readonly {
           readonly logDir: string
           readonly error: string | null
-          readonly partitions: readonly { readonly size: number; readonly offsetLag: number; readonly isFuture: boolean }[]
+          readonly partitions: readonly {
+            readonly size: number
+            readonly offsetLag: number
+            readonly isFuture: boolean
+          }[]
         }[]
       }[]
     }
@@ -101,7 +108,13 @@ describeWith(['kafka'], 'log directories, with Kafka 3.9 tools', () => {
     await create('both', '1:2', 20, 1000)
     const targets = [1, 2].map(id => nextDisk(id, 'both'))
     const move = plan('both', [1, 2], [disk(1, targets[0]!), disk(2, targets[1]!)])
-    const started = await tool(KafkaTool.reassign, ...move, '--execute', '--replica-alter-log-dirs-throttle', '50000000')
+    const started = await tool(
+      KafkaTool.reassign,
+      ...move,
+      '--execute',
+      '--replica-alter-log-dirs-throttle',
+      '50000000',
+    )
     for (const id of [1, 2]) {
       const to = disk(id, targets[id - 1]!)
       expect(started).toContain(
@@ -154,7 +167,14 @@ describeWith(['kafka'], 'log directories, with Kafka 3.9 tools', () => {
     await client.until('in sync', async () => (await client.partition('slow', 0)).inSyncReplicas.length === 2)
     await eventually(async () => (await progress()).size >= before.size)
     await client.produceUntilAcked('slow', 0, ['more'], 10_000)
-    await tool(KafkaTool.reassign, ...move, '--execute', '--additional', '--replica-alter-log-dirs-throttle', '100000000')
+    await tool(
+      KafkaTool.reassign,
+      ...move,
+      '--execute',
+      '--additional',
+      '--replica-alter-log-dirs-throttle',
+      '100000000',
+    )
     await eventually(async () => {
       const status = await tool(KafkaTool.reassign, ...move, '--verify')
       return status.includes('Reassignment of replica slow-0-1 completed successfully.')
@@ -227,8 +247,8 @@ describeWith(['kafka'], 'log directories, with Kafka 3.9 tools', () => {
       const { results } = await to.ask(1, alterReplicaLogDirsRequest, alterReplicaLogDirsResponse, request)
       return results
         .flatMap(({ topicName, partitions }) =>
-          partitions.map(({ partitionIndex, errorCode }) =>
-            `${topicName.slice(0, 10)}-${partitionIndex} ${errorName(errorCode)}`,
+          partitions.map(
+            ({ partitionIndex, errorCode }) => `${topicName.slice(0, 10)}-${partitionIndex} ${errorName(errorCode)}`,
           ),
         )
         .join()
