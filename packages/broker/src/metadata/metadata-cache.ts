@@ -1,5 +1,5 @@
 import type { UpdateMetadataRequest } from '@millrace/protocol/messages/06-update-metadata'
-import type { Timers } from '@millrace/runtime/ports'
+import type { Timer, Timers } from '@millrace/runtime/ports'
 
 /** What the wire carries where a topic has no id, or the sender does not know it. */
 export const noTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'
@@ -81,7 +81,8 @@ export class MetadataCache {
   #controllerId = -1
   /** Topics that exist, and of which the controller has not told yet. */
   readonly #expected = new Set<string>()
-  #forgetsExpected = false
+  /** Runs once, from the controller's first word on topics. */
+  #forgetting: Timer | null = null
 
   constructor(timers: Timers) {
     this.#timers = timers
@@ -245,14 +246,13 @@ export class MetadataCache {
   close(): void {
     for (const waiter of [...this.#waiters]) waiter.giveUp()
     this.#listeners.clear()
+    this.#forgetting?.cancel()
   }
 
   #noteTold(topics: ReadonlySet<string>): void {
     if (this.#expected.size === 0 || topics.size === 0) return
     for (const topic of topics) this.#expected.delete(topic)
-    if (this.#forgetsExpected) return
-    this.#forgetsExpected = true
-    this.#timers.after(expectedForMs, () => this.#expected.clear())
+    this.#forgetting ??= this.#timers.after(expectedForMs, () => this.#expected.clear())
   }
 
   #applyPartition(topic: string, state: PartitionState, removed: TopicPartition[]): void {
