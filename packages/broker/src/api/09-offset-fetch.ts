@@ -4,8 +4,8 @@
 // - What a group committed; offset -1 without an error where it committed nothing. Without topics: everything.
 // Version notes
 // - v0: offsets in ZooKeeper, of clients of Kafka 0.8; where there is none: UNKNOWN_TOPIC_OR_PARTITION.
-// - v2: an error for the whole group. v5: leader epoch (KIP-320). v7: requireStable (KIP-447): there are no transactional offsets, so
-//   every offset is stable. v8: several groups (KIP-709). v9: member epochs of a protocol that is not spoken here (KIP-848).
+// - v2: an error for the whole group. v5: leader epoch (KIP-320). v7: requireStable (KIP-447): UNSTABLE_OFFSET_COMMIT where another offset is on
+//   its way. v8: several groups (KIP-709). v9: member epochs of a protocol that is not spoken here (KIP-848).
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   offsetFetchRequest,
@@ -24,6 +24,7 @@ import { defineHandler } from './handler.ts'
 type Services = Pick<GroupServices, 'groups' | 'metadata' | 'consumerOffsets'>
 type RequestedTopics = readonly { readonly name: string; readonly partitionIndexes: readonly number[] }[] | null
 type Topics = OffsetFetchResponseGroup['topics']
+type PartitionRow = Topics[number]['partitions'][number]
 
 export default defineHandler(
   offsetFetchRequest,
@@ -31,46 +32,66 @@ export default defineHandler(
   [0, 9],
   (request, { apiVersion }, services: Services) => {
     const { groups } = services
+    const { groupId, topics: requested, requireStable } = request
     if (apiVersion === 0) return fromZooKeeper(request, services)
     if (apiVersion >= 8) {
-      const answers = request.groups.map(({ groupId, topics }) => ({ groupId, ...fetch(groups, groupId, topics, []) }))
+      const answers = request.groups.map(each => ({
+        groupId: each.groupId,
+        ...fetch(groups, { groupId: each.groupId, requested: each.topics, namedInError: [], requireStable }),
+      }))
       return { throttleTimeMs: 0, topics: [], errorCode: ErrorCode.NONE, groups: answers }
     }
-    const { topics, errorCode } = fetch(groups, request.groupId, request.topics, apiVersion < 2 ? request.topics : [])
+    const namedInError = apiVersion < 2 ? requested : []
+    const { topics, errorCode } = fetch(groups, { groupId, requested, namedInError, requireStable })
     return { throttleTimeMs: 0, topics, errorCode, groups: [] }
   },
   { retainFrom: Infinity },
 )
 
-/** `namedInError`: partitions that carry the error of the group, where the version has no other place for it. */
+interface Question {
+  readonly groupId: string
+  readonly requested: RequestedTopics
+  /** Partitions that carry the error of the group, where the version has no other place for it. */
+  readonly namedInError: RequestedTopics
+  readonly requireStable: boolean
+}
+
 function fetch(
   groups: GroupCoordinator,
-  groupId: string,
-  requested: RequestedTopics,
-  namedInError: RequestedTopics,
+  { groupId, requested, namedInError, requireStable }: Question,
 ): { readonly errorCode: ErrorCode; readonly topics: Topics } {
   const offsets = groups.offsetsOf(groupId)
   if (typeof offsets === 'number') {
-    return { errorCode: offsets, topics: rows(namedInError ?? [], () => undefined, offsets) }
+    return { errorCode: offsets, topics: rows(namedInError ?? [], (_, index) => row(index, undefined, offsets)) }
   }
-  if (requested === null) return { errorCode: ErrorCode.NONE, topics: everything(offsets) }
-  return {
-    errorCode: ErrorCode.NONE,
-    topics: rows(requested, (topic, partition) => offsets.get(topic, partition), ErrorCode.NONE),
-  }
+  const stableRow = (topic: string, partition: number, value: OffsetRecord | undefined): PartitionRow =>
+    requireStable && offsets.isUnstable(topic, partition)
+      ? row(partition, undefined, ErrorCode.UNSTABLE_OFFSET_COMMIT)
+      : row(partition, value, ErrorCode.NONE)
+  const topics =
+    requested === null
+      ? everything(offsets, stableRow)
+      : rows(requested, (topic, partition) => stableRow(topic, partition, offsets.get(topic, partition)))
+  return { errorCode: ErrorCode.NONE, topics }
 }
 
-function everything(offsets: GroupOffsets): Topics {
+function everything(
+  offsets: GroupOffsets,
+  rowOf: (topic: string, partition: number, value: OffsetRecord) => PartitionRow,
+): Topics {
   return [...byTopic(offsets.all())].map(([name, all]) => ({
     name,
-    partitions: all.map(({ partition, value }) => row(partition, value, ErrorCode.NONE)),
+    partitions: all.map(({ partition, value }) => rowOf(name, partition, value)),
   }))
 }
 
-function rows(requested: NonNullable<RequestedTopics>, get: GroupOffsets['get'], errorCode: ErrorCode): Topics {
+function rows(
+  requested: NonNullable<RequestedTopics>,
+  rowOf: (topic: string, partition: number) => PartitionRow,
+): Topics {
   return askedOnce(requested).map(({ name, partitionIndexes }) => ({
     name,
-    partitions: partitionIndexes.map(index => row(index, get(name, index), errorCode)),
+    partitions: partitionIndexes.map(index => rowOf(name, index)),
   }))
 }
 
@@ -102,7 +123,7 @@ async function kept(
   topic: string,
   index: number,
   { metadata, consumerOffsets }: Services,
-): Promise<Topics[number]['partitions'][number]> {
+): Promise<PartitionRow> {
   const nothing = row(index, undefined, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
   if (!metadata.hasPartition(topic, index)) return nothing
   try {
@@ -114,11 +135,7 @@ async function kept(
   }
 }
 
-function row(
-  partitionIndex: number,
-  value: OffsetRecord | undefined,
-  errorCode: ErrorCode,
-): Topics[number]['partitions'][number] {
+function row(partitionIndex: number, value: OffsetRecord | undefined, errorCode: ErrorCode): PartitionRow {
   return {
     partitionIndex,
     committedOffset: value?.offset ?? -1,

@@ -125,6 +125,7 @@ export class GroupCoordinator {
     const { shard } = host
     return {
       get: (topic, partition) => shard.offset(groupId, topic, partition),
+      isUnstable: (topic, partition) => shard.isUnstable(groupId, topic, partition),
       all: () => {
         const group = shard.groups.get(groupId)
         if (group === undefined || group.is('Dead')) return []
@@ -214,6 +215,8 @@ export class GroupCoordinator {
         writeTimeoutMs: settings.get('offsets.commit.timeout.ms'),
         sliceBytes: settings.get('offsets.load.buffer.size'),
         replay: (entry, wallMs) => shard.replay(entry, wallMs),
+        replayInTransaction: (producerId, entry, wallMs) => shard.replayInTransaction(producerId, entry, wallMs),
+        endTransaction: (producerId, outcome, wallMs) => shard.endTransaction(producerId, outcome, wallMs),
       })
       host.attach(runtime)
       this.#hosts.set(index, host)
@@ -255,6 +258,7 @@ export class GroupCoordinator {
 
 export interface GroupOffsets {
   get(topic: string, partition: number): OffsetRecord | undefined
+  isUnstable(topic: string, partition: number): boolean
   all(): CommittedOffset[]
 }
 

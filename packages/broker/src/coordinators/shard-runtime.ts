@@ -34,6 +34,9 @@ export interface ShardRuntimeOptions<Entry> {
   readonly sliceBytes: number
   /** The only way to the state: each committed entry, in the order of the log, and what time it is. */
   readonly replay: (entry: Entry, wallMs: number) => void
+  /** As `replay`, for entries that count only once the transaction of this producer is committed (KIP-98). */
+  readonly replayInTransaction: (producerId: number, entry: Entry, wallMs: number) => void
+  readonly endTransaction: (producerId: number, outcome: 'commit' | 'abort', wallMs: number) => void
 }
 
 /** Larger reads would hold up everybody else: 128 KiB are about 1,500 offsets, some milliseconds. */
@@ -73,7 +76,6 @@ export class ShardRuntime<Entry> implements CommitListener {
     const { partition } = this
     const { loadTurns, sliceBytes } = this.#options
     const maxBytes = Math.min(sliceBytes, sliceBytesMax)
-    const open = new Map<number, Entry[]>()
     let fetchOffset = partition.log.logStartOffset
     for (;;) {
       await loadTurns.next()
@@ -85,7 +87,7 @@ export class ShardRuntime<Entry> implements CommitListener {
         return true
       }
       try {
-        this.#replayBytes(batches.bytes, fetchOffset, open)
+        this.#replayBytes(batches.bytes, fetchOffset)
       } finally {
         batches.release()
       }
@@ -147,10 +149,9 @@ export class ShardRuntime<Entry> implements CommitListener {
     if (this.partition.hasLog) this.partition.cancelWaits(this)
   }
 
-  /** Entries of a transaction count from its commit on (KIP-98). */
-  #replayBytes(bytes: Buffer, fetchOffset: number, open: Map<number, Entry[]>): void {
+  #replayBytes(bytes: Buffer, fetchOffset: number): void {
     const cursor = new BatchCursor(bytes)
-    const { replay, clock } = this.#options
+    const { endTransaction, clock } = this.#options
     const wallMs = clock.wallMs()
     while (cursor.next()) {
       const { position, magic } = cursor
@@ -163,24 +164,20 @@ export class ShardRuntime<Entry> implements CommitListener {
       const records = readRecords(bytes, position, readBytesMax)
       if (isControlAt(bytes, position)) {
         const type = parseControlKey(records[0]?.key ?? null)?.type
-        if (type === ControlType.Commit) open.get(producerId)?.forEach(entry => replay(entry, wallMs))
-        if (type === ControlType.Commit || type === ControlType.Abort) open.delete(producerId)
+        if (type === ControlType.Commit) endTransaction(producerId, 'commit', wallMs)
+        else if (type === ControlType.Abort) endTransaction(producerId, 'abort', wallMs)
         continue
       }
-      let pending: Entry[] | null = null
-      if (isTransactionalAt(bytes, position)) {
-        pending = open.get(producerId) ?? []
-        open.set(producerId, pending)
-      }
-      for (const record of records) this.#replayRecord(record, fetchOffset, pending, wallMs)
+      const transactionOf = isTransactionalAt(bytes, position) ? producerId : null
+      for (const record of records) this.#replayRecord(record, fetchOffset, transactionOf, wallMs)
     }
   }
 
-  #replayRecord(record: ReadRecord, fetchOffset: number, pending: Entry[] | null, wallMs: number): void {
+  #replayRecord(record: ReadRecord, fetchOffset: number, transactionOf: number | null, wallMs: number): void {
     if (record.offset < fetchOffset || record.key === null) return
     const entry = this.#options.format.decode(record.key, record.value)
     if (entry === null) return
-    if (pending === null) this.#options.replay(entry, wallMs)
-    else pending.push(entry)
+    if (transactionOf === null) this.#options.replay(entry, wallMs)
+    else this.#options.replayInTransaction(transactionOf, entry, wallMs)
   }
 }

@@ -34,11 +34,12 @@ export interface OffsetRecord {
 
 /** What one record of __consumer_offsets says; null: it is gone. */
 export type GroupEntry =
-  | { readonly kind: 'group'; readonly groupId: string; readonly value: GroupRecord | null }
-  | {
-      readonly kind: 'offset'
-      readonly groupId: string
-      readonly topic: string
-      readonly partition: number
-      readonly value: OffsetRecord | null
-    }
+  { readonly kind: 'group'; readonly groupId: string; readonly value: GroupRecord | null } | OffsetEntry
+
+export interface OffsetEntry {
+  readonly kind: 'offset'
+  readonly groupId: string
+  readonly topic: string
+  readonly partition: number
+  readonly value: OffsetRecord | null
+}

@@ -8,6 +8,7 @@ import {
   checkCommit,
   checkOffsetDeletion,
   expiredOffsets,
+  isInFlight,
   noteInFlight,
   noteLanded,
   offsetTombstone,
@@ -26,6 +27,7 @@ import {
 } from './group-requests.ts'
 import { joinTimer, syncTimer } from './rebalance.ts'
 import { Step, type Effects } from './step.ts'
+import { TransactionalOffsets } from './transactional-offsets.ts'
 import { groupWriteError, offsetWriteError } from './write-errors.ts'
 
 /**
@@ -38,6 +40,7 @@ export class GroupShard {
   readonly #step = new Step()
   readonly #classic: ClassicGroup
   readonly #groups = new Map<string, Group>()
+  readonly #transactional = new TransactionalOffsets()
 
   constructor(settings: GroupSettings) {
     this.#settings = settings
@@ -115,6 +118,13 @@ export class GroupShard {
     return group === undefined || group.is('Dead') ? undefined : group.offset(topic, partition)
   }
 
+  /** Another one is on its way: a transaction's, or one that is being written. Who asks for stable offsets has to wait (KIP-447). */
+  isUnstable(groupId: string, topic: string, partition: number): boolean {
+    const group = this.#groups.get(groupId)
+    if (group === undefined || group.is('Dead')) return false
+    return isInFlight(group, topic, partition) || this.#transactional.isOpen(groupId, { topic, partition })
+  }
+
   /** Replies to `token` when the tombstones are written. */
   deleteGroup(groupId: string, token: number, now: Moment): void {
     const group = this.#groups.get(groupId)
@@ -156,7 +166,10 @@ export class GroupShard {
   expireOffsets(now: Moment): void {
     for (const group of this.#groups.values()) {
       if (group.is('Dead')) continue
-      this.#deleteOffsets(group, expiredOffsets(group, now, this.#settings.offsetsRetentionMs), now, () => {})
+      const expired = expiredOffsets(group, now, this.#settings.offsetsRetentionMs).filter(
+        each => !this.#transactional.isOpen(group.groupId, each),
+      )
+      this.#deleteOffsets(group, expired, now, () => {})
     }
   }
 
@@ -180,6 +193,11 @@ export class GroupShard {
 
   /** What one committed record says. */
   replay(entry: GroupEntry, wallMs: number): void {
+    if (entry.kind === 'offset' && entry.value !== null) this.#transactional.onCommitted(entry)
+    this.#apply(entry, wallMs)
+  }
+
+  #apply(entry: GroupEntry, wallMs: number): void {
     let group = this.#groups.get(entry.groupId)
     if (entry.value === null) {
       if (group === undefined) return
@@ -203,10 +221,25 @@ export class GroupShard {
     }
   }
 
+  /** What one record within a transaction says: nothing yet. */
+  replayInTransaction(producerId: number, entry: GroupEntry, wallMs: number): void {
+    if (entry.kind === 'group') this.replay(entry, wallMs)
+    else if (entry.value === null) this.#transactional.withdraw(producerId, entry)
+    else this.#transactional.write(producerId, entry)
+  }
+
+  /** The marker of a transaction was read. */
+  endTransaction(producerId: number, outcome: 'commit' | 'abort', wallMs: number): void {
+    if (outcome === 'abort') this.#transactional.abort(producerId)
+    else for (const entry of this.#transactional.commit(producerId)) this.#apply(entry, wallMs)
+  }
+
   /** After the last replay of a load: groups are what their last record says, and their members have a session from now. */
   onLoaded(now: Moment): void {
+    const open = this.#transactional.groupIds()
+    for (const groupId of open) if (!this.#groups.has(groupId)) this.#create(groupId, now)
     for (const [groupId, { record, offsets }] of this.#groups) {
-      if (record === null && offsets.size === 0) {
+      if (record === null && offsets.size === 0 && !open.has(groupId)) {
         this.#groups.delete(groupId)
         continue
       }
@@ -240,7 +273,10 @@ export class GroupShard {
     onWritten: (errorCode: ErrorCode) => void,
   ): void {
     const isOver =
-      group.is('Empty') && partitions.length === allOffsets(group).length && group.pendingMembers.size === 0
+      group.is('Empty') &&
+      partitions.length === allOffsets(group).length &&
+      group.pendingMembers.size === 0 &&
+      !this.#transactional.groupIds().has(group.groupId)
     const entries = partitions.map(partition => offsetTombstone(group.groupId, partition))
     if (isOver) this.#bury(group, now, onWritten)
     else if (entries.length === 0) onWritten(ErrorCode.NONE)
