@@ -12,6 +12,7 @@ import type { LogContext } from './log-context.ts'
 import { PartitionLog } from './partition-log.ts'
 import { ProducerSnapshots } from './producer-snapshots.ts'
 import { rebuildProducerState } from './producer-recovery.ts'
+import { rememberEarlierBatches } from './producer-tail.ts'
 import { recoverSegment } from './segment-recovery.ts'
 import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
@@ -193,6 +194,7 @@ class LogLoader {
     this.#snapshots.remove(offset => offset !== latest && !bases.has(offset))
     const log = { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots, logStartOffset }
     rebuildProducerState(this.#context, log, { endOffset: logEndOffset, nowMs: this.#nowMs })
+    rememberEarlierBatches(this.#context, log)
   }
 
   /** A broken file is rebuilt as far as the batches tell. */

@@ -49,7 +49,13 @@ export class OffsetIndex {
 
   /** Where a scan for `offset` begins: the position of the last entry at or below it, or 0. */
   floor(offset: number): number {
-    const index = floorIndex(this.#bytes, this.#count, offset - this.baseOffset)
+    const index = floorIndex(this.#bytes, this.#count, offset - this.baseOffset, relativeOffsetAt)
+    return index < 0 ? 0 : positionAt(this.#bytes, index)
+  }
+
+  /** The last position noted that is at or before `position`, or 0: a batch begins there. */
+  floorPosition(position: number): number {
+    const index = floorIndex(this.#bytes, this.#count, position, positionAt)
     return index < 0 ? 0 : positionAt(this.#bytes, index)
   }
 
@@ -69,30 +75,48 @@ export function floorInOffsetIndexFile(
   file: File,
   options: { size: number; baseOffset: number; offset: number; scratch: Buffer },
 ): number {
-  const { scratch } = options
-  const relative = options.offset - options.baseOffset
+  return floorInFile(file, options, options.offset - options.baseOffset, relativeOffsetAt)
+}
+
+/** `floorPosition` in the file of a closed segment. */
+export function floorPositionInOffsetIndexFile(
+  file: File,
+  options: { size: number; position: number; scratch: Buffer },
+): number {
+  return floorInFile(file, options, options.position, positionAt)
+}
+
+/** What entries are ordered by: relative offsets and positions both ascend. */
+type EntryKey = (bytes: Uint8Array, index: number) => number
+
+function floorInFile(
+  file: File,
+  { size, scratch }: { size: number; scratch: Buffer },
+  key: number,
+  keyAt: EntryKey,
+): number {
   const perPage = Math.floor(scratch.length / OFFSET_ENTRY_SIZE)
   let low = 0
-  let high = Math.floor(options.size / OFFSET_ENTRY_SIZE)
-  // Entries below `low` are at or below the offset, those from `high` on are above it.
+  let high = Math.floor(size / OFFSET_ENTRY_SIZE)
+  // Entries below `low` are at or below the key, those from `high` on are above it.
   while (high - low > perPage) {
     const middle = (low + high) >>> 1
     file.read(scratch, 0, OFFSET_ENTRY_SIZE, middle * OFFSET_ENTRY_SIZE)
-    if (relativeOffsetAt(scratch, 0) <= relative) low = middle
+    if (keyAt(scratch, 0) <= key) low = middle
     else high = middle
   }
   const read = file.read(scratch, 0, (high - low) * OFFSET_ENTRY_SIZE, low * OFFSET_ENTRY_SIZE)
-  const index = floorIndex(scratch, Math.floor(read / OFFSET_ENTRY_SIZE), relative)
+  const index = floorIndex(scratch, Math.floor(read / OFFSET_ENTRY_SIZE), key, keyAt)
   return index < 0 ? 0 : positionAt(scratch, index)
 }
 
-/** The last of `count` entries whose relative offset is at or below `relative`, or -1. */
-function floorIndex(bytes: Uint8Array, count: number, relative: number): number {
+/** The last of `count` entries whose key is at or below `key`, or -1. */
+function floorIndex(bytes: Uint8Array, count: number, key: number, keyAt: EntryKey): number {
   let low = -1
   let high = count
   while (high - low > 1) {
     const middle = (low + high) >>> 1
-    if (relativeOffsetAt(bytes, middle) <= relative) low = middle
+    if (keyAt(bytes, middle) <= key) low = middle
     else high = middle
   }
   return low

@@ -34,6 +34,7 @@ import { DirectoryOffline, OffsetOutOfRange, TopicIdMismatch, UnexpectedAppendOf
 import { isStorageFailure } from './storage-failure.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { noteBatches, rebuildProducerState } from './producer-recovery.ts'
+import { rememberEarlierBatches } from './producer-tail.ts'
 import { replaceUnsynced } from './replace-file.ts'
 import { LogTail } from './log-tail.ts'
 import { SegmentWriter } from './segment-writer.ts'
@@ -324,9 +325,10 @@ export class PartitionLog implements Committable {
       this.#logStartOffset = Math.min(this.#logStartOffset, offset)
       this.endAt(offset)
       if (this.leaderEpochs.truncateFromEnd(offset)) this.saveLeaderEpochs()
-      const producers = { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots }
+      const log = { segments: this.#segments, producers: this.#producers, snapshots: this.#snapshots }
       const at = { endOffset: offset, nowMs }
-      rebuildProducerState(this.#context, { ...producers, logStartOffset: this.#logStartOffset }, at)
+      rebuildProducerState(this.#context, { ...log, logStartOffset: this.#logStartOffset }, at)
+      rememberEarlierBatches(this.#context, log)
       // Markers that were committed before the cut still are: without this the last stable offset would fall behind them.
       this.#producers.transactions.onHighWatermark(this.#highWatermark)
     })

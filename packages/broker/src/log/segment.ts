@@ -5,7 +5,7 @@ import { assert } from '@millrace/runtime/invariant'
 import type { AppendedBytes } from '../core/log/appended-bytes.ts'
 import { HeaderScan } from './header-scan.ts'
 import type { LogContext } from './log-context.ts'
-import { OffsetIndex, floorInOffsetIndexFile } from './offset-index.ts'
+import { OffsetIndex, floorInOffsetIndexFile, floorPositionInOffsetIndexFile } from './offset-index.ts'
 import type { SharedFile } from './open-files.ts'
 import { SegmentTransactions } from './segment-transactions.ts'
 import { TimeIndex, floorInTimeIndexFile } from './time-index.ts'
@@ -193,9 +193,9 @@ export class Segment {
     }
   }
 
-  /** A walk over the headers of the written bytes; `window` is the caller's. */
-  scan(position: number, window: Buffer): HeaderScan {
-    return new HeaderScan(this.log.use(), { position, end: this.writtenSize, window })
+  /** A walk over the headers of the written bytes, up to a batch that begins at `end`; `window` is the caller's. */
+  scan(position: number, window: Buffer, end = this.writtenSize): HeaderScan {
+    return new HeaderScan(this.log.use(), { position, end, window })
   }
 
   /** Where a forward scan for `offset` may begin. */
@@ -203,6 +203,14 @@ export class Segment {
     if (this.#active !== null) return this.#active.offsets.floor(offset)
     return this.withIndexFile(FileSuffix.offsetIndex, 0, (file, size, scratch) =>
       floorInOffsetIndexFile(file, { size, baseOffset: this.baseOffset, offset, scratch }),
+    )
+  }
+
+  /** Where some batch at or before `position` begins, as near as the index knows. */
+  batchStartBefore(position: number): number {
+    if (this.#active !== null) return this.#active.offsets.floorPosition(position)
+    return this.withIndexFile(FileSuffix.offsetIndex, 0, (file, size, scratch) =>
+      floorPositionInOffsetIndexFile(file, { size, position, scratch }),
     )
   }
 

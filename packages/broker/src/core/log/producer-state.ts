@@ -16,7 +16,7 @@ import { TransactionMap } from './transaction-map.ts'
 import type { CompletedTransaction } from './transaction-map.ts'
 
 /** Batches per producer that a repetition is recognised among (KIP-98): what Java's producer may have in flight. */
-const batchesRemembered = 5
+export const batchesRemembered = 5
 const maxSequence = 0x7fffffff
 const noEpoch = -1
 const none = -1
@@ -145,12 +145,7 @@ export class ProducerState {
     setEpoch(entry, epoch)
     const timestamp = maxTimestampAt(buffer, position)
     if (entry.batches.length === batchesRemembered) entry.batches.shift()
-    entry.batches.push({
-      lastSequence: lastSequenceAt(buffer, position),
-      lastOffset: lastOffsetAt(buffer, position),
-      offsetDelta: lastOffsetDeltaAt(buffer, position),
-      timestamp,
-    })
+    entry.batches.push(rememberedBatchAt(buffer, position))
     entry.lastTimestamp = timestamp
     if (entry.transactionFirstOffset === none && isTransactionalAt(buffer, position)) {
       entry.transactionFirstOffset = baseOffsetAt(buffer, position)
@@ -221,6 +216,14 @@ export class ProducerState {
     }
   }
 
+  /** Those of whom fewer batches are known than are remembered, and at least one that ends at or after `offset`: a snapshot tells one of each. */
+  withFewBatches(offset: number): ProducerEntry[] {
+    return Array.from(this.#producers.values()).filter(({ batches }) => {
+      const last = batches.at(-1)
+      return last !== undefined && last.lastOffset >= offset && batches.length < batchesRemembered
+    })
+  }
+
   /** Becomes what another one is, which nobody uses any more: the log that it speaks of is in another directory now. */
   replaceWith(other: ProducerState): void {
     this.#producers.clear()
@@ -260,6 +263,15 @@ export class ProducerState {
       this.#producers.set(producerId, entry)
     }
     return entry
+  }
+}
+
+export function rememberedBatchAt(buffer: Uint8Array, position: number): RememberedBatch {
+  return {
+    lastSequence: lastSequenceAt(buffer, position),
+    lastOffset: lastOffsetAt(buffer, position),
+    offsetDelta: lastOffsetDeltaAt(buffer, position),
+    timestamp: maxTimestampAt(buffer, position),
   }
 }
 
