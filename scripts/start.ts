@@ -36,6 +36,7 @@ const options = await yargs(process.argv.slice(2))
   .strict()
   .help()
   .version(false)
+  .wrap(null) // yargs breaks words in the middle where it wraps
   .check(({ brokers, port }) => {
     if (!Number.isInteger(brokers) || brokers < 1 || brokers > 100)
       throw new Error(`--brokers ${brokers}: expected a whole number from 1 to 100`)
@@ -75,7 +76,7 @@ try {
 }
 const [first] = cluster.bootstrapServers.split(',')
 console.log(`${options.brokers} ${options.brokers === 1 ? 'broker' : 'brokers'} ready after ${Math.round(performance.now() - startedMs)} ms: ${cluster.bootstrapServers}
-Coordination: ${options.zookeeper ?? 'embedded, for this machine only'}. Data: ${relative(process.cwd(), folder) || '.'}. Stop with Ctrl-C.
+Coordination: ${options.zookeeper ?? 'embedded, for this machine only'}. Data: ${shortPath(folder)}. Stop with Ctrl-C.
 
 Try, in another terminal:
   kcat -b ${first} -L
@@ -99,6 +100,11 @@ process.on('SIGTERM', shutDown)
 function stop(message: string): never {
   console.error(message)
   process.exit(1)
+}
+/** As short as it can be said: below the present folder, or from the root. */
+function shortPath(path: string): string {
+  const below = relative(process.cwd(), path) || '.'
+  return below.startsWith('..') ? path : below
 }
 /** The system's code of the failure, however deep it lies. */
 function codeOf(error: unknown): string | undefined {

@@ -86,6 +86,7 @@ export async function byYargs(argv: readonly string[]): Promise<Words> {
     .strict()
     .help()
     .version(false)
+    .wrap(null) // yargs breaks words in the middle where it wraps
     .parseAsync()
   return { file: parsed['file'] as string, overrides: parsed.override, embedded: parsed.embedded ?? null }
 }
