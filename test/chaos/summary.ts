@@ -1,4 +1,5 @@
-import { anomalies, type Anomaly, type Finding } from '@millrace/testing/checkers/anomalies'
+import { anomalies, type Anomaly } from '@millrace/testing/checkers/anomalies'
+import type { Finding } from '@millrace/testing/checkers/findings'
 import type { Gap } from '@millrace/testing/checkers/availability'
 import type { Verdict } from '../load/verdict.ts'
 

@@ -1,4 +1,6 @@
-/** What can be wrong with a history. `violation`: the cluster broke a promise. `note`: allowed under these settings, counted apart. */
+import { FindingsOf, row, type AnomalyRow } from './findings.ts'
+
+/** What can be wrong with a history. */
 export const anomalies = {
   lost: row('violation', 'acknowledged with acks=all, and not there, though later offsets are'),
   vanished: row('violation', 'shown to a reader, and not there at the end'),
@@ -31,47 +33,9 @@ export const anomalies = {
 
 export type Anomaly = keyof typeof anomalies
 
-interface AnomalyRow {
-  readonly kind: 'violation' | 'note'
-  readonly doc: string
-}
-function row(kind: AnomalyRow['kind'], doc: string): AnomalyRow {
-  return { kind, doc }
-}
-
-export interface Finding {
-  readonly count: number
-  /** The first few. */
-  readonly examples: readonly Example[]
-}
-export type Example = Readonly<Record<string, unknown>>
-
-const examplesMax = 5
-
-/** Counts what the rules find and keeps the first examples of each anomaly. */
-export class Findings {
-  private readonly found = new Map<Anomaly, { count: number; examples: Example[] }>()
-
-  add(anomaly: Anomaly, example: Example, count = 1): void {
-    const entry = this.found.get(anomaly) ?? { count: 0, examples: [] }
-    this.found.set(anomaly, entry)
-    entry.count += count
-    if (entry.examples.length < examplesMax) entry.examples.push(example)
-  }
-
-  count(anomaly: Anomaly): number {
-    return this.found.get(anomaly)?.count ?? 0
-  }
-
-  /** Promises that were broken; empty when all is well. */
-  get violations(): Partial<Record<Anomaly, Finding>> {
-    return this.ofKind('violation')
-  }
-  get notes(): Partial<Record<Anomaly, Finding>> {
-    return this.ofKind('note')
-  }
-
-  private ofKind(kind: AnomalyRow['kind']): Partial<Record<Anomaly, Finding>> {
-    return Object.fromEntries([...this.found].filter(([anomaly]) => anomalies[anomaly].kind === kind))
+/** Of the records of a topic. */
+export class Findings extends FindingsOf<Anomaly> {
+  constructor() {
+    super(anomalies)
   }
 }

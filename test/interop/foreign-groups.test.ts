@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkGroups, longestDelays } from '@millrace/testing/checkers/check-groups'
+import { describeWith } from '../oracles/describe-with.ts'
+import { ForeignGroups } from './foreign-groups/foreign-groups.ts'
+import { groupKinds, sessionTimeoutMs } from './foreign-groups/group-kinds.ts'
+
+/** `npm run scenarios -- test/interop/foreign-groups`: the same story again and again. */
+const rounds = process.env['MILLRACE_SCENARIOS'] === 'long' ? 8 : 1
+jest.setTimeout(rounds * 180_000)
+
+/**
+ * Beyond the session timeout: the heartbeat after which the others know (0.5 s), their joins, a fetch from the committed offset; kafkajs,
+ * which gives up a coordinator that is gone after a second and joins as somebody new; and a machine that does other things. On two busy
+ * cores the longest delay was 8.4 s of Java, 9.2 s of librdkafka and 10.8 s of kafkajs.
+ */
+const allowanceMs = 6_000
+
+const dynamicKinds = groupKinds.filter(({ isStatic }) => !isStatic)
+const staticKinds = groupKinds.filter(({ isStatic }) => isStatic)
+/** kafkajs does not look for another coordinator: it joins again, as somebody new. */
+const calmKinds = groupKinds.filter(({ client }) => client !== 'kafkajs')
+
+describeWith(['kafka', 'confluent'], 'groups of foreign clients', () => {
+  let groups: ForeignGroups
+  beforeAll(async () => {
+    groups = await ForeignGroups.start()
+  })
+  afterAll(() => groups?.close())
+
+  test('members come, leave, start again, are killed; coordinators are killed: every group goes on', async () => {
+    for (const kind of groupKinds) {
+      for (const place of ['a', 'b']) groups.start(kind, place, 'stays')
+    }
+    for (let round = 0; round < rounds; round++) {
+      if (round > 0) await groups.again()
+      for (const kind of groupKinds) groups.start(kind, 'c', 'dies')
+      for (const kind of staticKinds) groups.start(kind, 'd', 'dies')
+      await groups.settled()
+
+      await Promise.all(dynamicKinds.map(kind => groups.leave(kind, 'b')))
+      // One of them is the leader of its group.
+      for (const place of ['a', 'b']) await Promise.all(staticKinds.map(kind => groups.restart(kind, place)))
+      await groups.settled()
+      for (const kind of dynamicKinds) groups.start(kind, 'b', 'stays')
+      await groups.settled()
+
+      await groups.killMembers('c')
+      await groups.settled()
+      await groups.caughtUp()
+
+      const first = await groups.killCoordinator()
+      await groups.caughtUp()
+      await first.restart()
+      await groups.caughtUp()
+      groups.noteCalm(calmKinds, first.atMs)
+
+      for (const kind of groupKinds) groups.start(kind, 'e', 'stays')
+      const second = await groups.killCoordinator()
+      await groups.settled()
+      groups.noteInterruption(second.atMs)
+      await second.restart()
+      await groups.caughtUp()
+    }
+    await groups.finish()
+    expect(groups.failures).toEqual([])
+  })
+
+  test('every record was processed, in time, by who owned its partition; nobody rebalanced without need', () => {
+    const { history } = groups
+    const { violations } = checkGroups(history, { sessionTimeoutMs, allowanceMs })
+    if (rounds > 1) console.log('longest delays', Object.fromEntries(longestDelays(history)))
+    if (Object.keys(violations).length > 0) {
+      const file = join(tmpdir(), `millrace-foreign-groups-${process.pid}.json`)
+      writeFileSync(file, JSON.stringify(history))
+      console.error(`the whole history: ${file}`)
+    }
+    expect(violations).toEqual({})
+  })
+})

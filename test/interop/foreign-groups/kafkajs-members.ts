@@ -1,0 +1,91 @@
+// kafkajs consumers of many groups in one process: commands and events as in java/GroupMembers.java; ASSIGNOR is kafkajs's own, round-robin.
+import { createInterface } from 'node:readline'
+import { Kafka, logLevel, type Consumer } from 'kafkajs'
+import { monotonicMs } from '@millrace/runtime/node/clock'
+
+process.removeAllListeners('warning') // kafkajs arms timers with negative delays, and Node says so each time
+const [bootstrap = ''] = process.argv.slice(2)
+const kafka = new Kafka({
+  brokers: bootstrap.split(','),
+  logLevel: logLevel.NOTHING,
+  retry: { retries: 50, initialRetryTime: 100, maxRetryTime: 500 },
+})
+const say = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`)
+
+class Member {
+  readonly #name: string
+  readonly #group: string
+  readonly #consumer: Consumer
+  #owned: readonly number[] = []
+
+  constructor(name: string, groupId: string) {
+    this.#name = name
+    this.#group = groupId
+    this.#consumer = kafka.consumer({
+      ...{ groupId, sessionTimeout: 6_000, heartbeatInterval: 500, rebalanceTimeout: 6_000 },
+      ...{ maxWaitTimeInMs: 100, metadataMaxAge: 2_000 },
+      // It does not look for another coordinator when its own is gone: it gives up after so many attempts, and joins as somebody new.
+      retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 300 },
+    })
+  }
+
+  async start(topic: string): Promise<void> {
+    const consumer = this.#consumer
+    consumer.on(consumer.events.REBALANCING, () => this.#giveUp('revoked'))
+    consumer.on(consumer.events.CRASH, () => this.#giveUp('revoked'))
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      // It joins again without a word when the coordinator does not know it any more.
+      this.#giveUp('lost')
+      this.#owned = [...(payload.memberAssignment[topic] ?? [])]
+      this.#owns('assigned', this.#owned)
+    })
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    await consumer.run({
+      autoCommitThreshold: 1,
+      eachMessage: ({ partition, message }) => {
+        const value = message.value!.toString().split(':', 2).join(':')
+        this.#event('processed', { partition, offset: Number(message.offset), value })
+        return Promise.resolve()
+      },
+    })
+  }
+
+  async stop(): Promise<void> {
+    // It ends its work and leaves in one go: in between it says nothing.
+    this.#event('leaving', {})
+    await this.#consumer.disconnect()
+    this.#event('left', {})
+  }
+
+  fail(error: unknown): void {
+    this.#event('failed', { why: String(error) })
+  }
+
+  #giveUp(type: 'revoked' | 'lost'): void {
+    if (this.#owned.length > 0) this.#owns(type, this.#owned)
+    this.#owned = []
+  }
+
+  /** kafkajs does not say of which generation. */
+  #owns(type: string, partitions: readonly number[]): void {
+    this.#event(type, { generation: null, instance: null, partitions })
+  }
+
+  #event(type: string, more: object): void {
+    say({ type, atMs: monotonicMs(), group: this.#group, member: this.#name, ...more })
+  }
+}
+
+const members = new Map<string, Member>()
+say({ type: 'ready' })
+for await (const line of createInterface({ input: process.stdin })) {
+  const [command, name = '', groupId = '', topic = ''] = line.split(' ')
+  if (command === 'start') {
+    const member = new Member(name, groupId)
+    members.set(name, member)
+    member.start(topic).catch((error: unknown) => member.fail(error))
+  } else void members.get(name)!.stop()
+}
+await Promise.all([...members.values()].map(member => member.stop()))
+process.exit(0)
