@@ -39,8 +39,7 @@ class Member {
       this.#owned = [...(payload.memberAssignment[topic] ?? [])]
       this.#owns('assigned', this.#owned)
     })
-    await consumer.connect()
-    await consumer.subscribe({ topic, fromBeginning: true })
+    await this.#subscribe(topic)
     await consumer.run({
       autoCommitThreshold: 1,
       eachMessage: ({ partition, message }) => {
@@ -49,6 +48,20 @@ class Member {
         return Promise.resolve()
       },
     })
+  }
+
+  /** A broker that dies while it is asked is an error to kafkajs, and no reason to ask another one. */
+  async #subscribe(topic: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#consumer.connect()
+        await this.#consumer.subscribe({ topic, fromBeginning: true })
+        return
+      } catch (error) {
+        if (attempt === 20) throw error
+        await new Promise(resolve => setTimeout(resolve, 100))
+      }
+    }
   }
 
   async stop(): Promise<void> {
