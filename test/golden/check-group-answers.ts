@@ -2,9 +2,16 @@ import { createTopicsRequest, createTopicsResponse } from '@millrace/protocol/me
 import { findCoordinatorRequest, findCoordinatorResponse } from '@millrace/protocol/messages/10-find-coordinator'
 import { emptyOf } from '@millrace/protocol/schema'
 import { VirtualBroker } from '@millrace/testing/world/virtual-broker'
-import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordination'
 import type { Checker } from './checker.ts'
-import { groupBrokerSettings, groupTopics, play, type GroupCase, type GroupStep, type Stage } from './group-exchange.ts'
+import {
+  groupBrokerSettings,
+  groupTopics,
+  play,
+  znodesOf,
+  type GroupCase,
+  type GroupStep,
+  type Stage,
+} from './group-exchange.ts'
 import { jsonDifference } from './json-difference.ts'
 
 /**
@@ -58,21 +65,12 @@ function stageOn(broker: VirtualBroker): Stage {
     connect: () => broker.connect({ clientId: 'golden', versions: 'fixed' }),
     during: work => broker.during(work),
     pass: ms => broker.pass(ms),
-    async znode(path) {
-      try {
-        return (await broker.coordination.get(path)).data.toString()
-      } catch (error) {
-        if (isCoordinationError(error, 'NO_NODE')) return null
-        throw error
-      }
-    },
-    async setZnode(path, data) {
-      await broker.coordination.set(path, Buffer.from(data), AnyVersion)
-    },
+    ...znodesOf(broker.coordination),
   }
 }
 
-async function difference(vector: GroupCase, stage: Stage): Promise<string | null> {
+/** Plays the case; null: what was answered is what Kafka answered. */
+export async function difference(vector: GroupCase, stage: Stage): Promise<string | null> {
   let played: GroupCase
   try {
     played = await play(vector, stage)

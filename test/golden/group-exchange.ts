@@ -13,6 +13,7 @@ import { listGroupsRequest, listGroupsResponse } from '@millrace/protocol/messag
 import { deleteGroupsRequest, deleteGroupsResponse } from '@millrace/protocol/messages/42-delete-groups'
 import { offsetDeleteRequest, offsetDeleteResponse } from '@millrace/protocol/messages/47-offset-delete'
 import type { Message } from '@millrace/protocol/schema'
+import { AnyVersion, isCoordinationError, type Coordination } from '@millrace/zookeeper/coordination'
 
 /** What the brokers of both sides run with: sizes that a case reaches, times that a recording can wait for. */
 export const groupBrokerSettings: Readonly<Record<string, string>> = {
@@ -95,6 +96,23 @@ export interface Stage {
   pass(ms: number): Promise<void>
   znode(path: string): Promise<string | null>
   setZnode(path: string, data: string): Promise<void>
+}
+
+/** What `coordination` holds, as a case asks for it. */
+export function znodesOf(coordination: Coordination): Pick<Stage, 'znode' | 'setZnode'> {
+  return {
+    async znode(path) {
+      try {
+        return (await coordination.get(path)).data.toString()
+      } catch (error) {
+        if (isCoordinationError(error, 'NO_NODE')) return null
+        throw error
+      }
+    },
+    async setZnode(path, data) {
+      await coordination.set(path, Buffer.from(data), AnyVersion)
+    },
+  }
 }
 
 /** How long a request that waits for others gets to arrive. */

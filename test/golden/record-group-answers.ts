@@ -14,7 +14,6 @@ import { metadataRequest, metadataResponse } from '@millrace/protocol/messages/0
 import { emptyOf } from '@millrace/protocol/schema'
 import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
-import { AnyVersion, isCoordinationError } from '@millrace/zookeeper/coordination'
 import { ensembleCoordination } from '@millrace/zookeeper/zookeeper/ensemble-coordination'
 import { startKafka } from '../oracles/kafka.ts'
 import { eventually } from '../oracles/processes.ts'
@@ -25,7 +24,7 @@ import { membershipCases } from './group-cases/membership.ts'
 import { offsetCases } from './group-cases/offsets.ts'
 import { staticCases } from './group-cases/statics.ts'
 import { zookeeperOffsetCases } from './group-cases/zookeeper-offsets.ts'
-import { groupBrokerSettings, groupTopics, play, type GroupCase, type Stage } from './group-exchange.ts'
+import { groupBrokerSettings, groupTopics, play, znodesOf, type GroupCase, type Stage } from './group-exchange.ts'
 
 const cases: readonly GroupCase[] = [
   ...membershipCases,
@@ -61,17 +60,7 @@ const stage: Stage = {
   connect,
   during: work => work,
   pass: ms => sleep(ms),
-  async znode(path) {
-    try {
-      return (await coordination.get(path)).data.toString()
-    } catch (error) {
-      if (isCoordinationError(error, 'NO_NODE')) return null
-      throw error
-    }
-  },
-  async setZnode(path, data) {
-    await coordination.set(path, Buffer.from(data), AnyVersion)
-  },
+  ...znodesOf(coordination),
 }
 
 const connection = await connect()

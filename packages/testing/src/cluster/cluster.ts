@@ -57,6 +57,8 @@ export interface Cluster {
   /** `host:port,host:port,…` for clients. */
   readonly bootstrapServers: string
   readonly folder: string
+  /** A connected client of what coordinates the brokers, for looking and for changing things behind their backs. Closed with the cluster. */
+  coordination(): Promise<Coordination>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -82,7 +84,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     (_, i) => new RunningBroker({ id: i + 1, count, options, folder, world, bufferPool, logger, tree }),
   )
   let closing: Promise<void> | null = null
+  const observers: Coordination[] = []
   const close = async (): Promise<void> => {
+    await Promise.all(observers.map(observer => observer.close()))
     for (const broker of [...brokers].reverse()) await broker.stop()
     tree?.kill()
     if (temporary) rmSync(folder, { recursive: true, force: true })
@@ -92,6 +96,15 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     folder,
     get bootstrapServers() {
       return brokers.map(({ port }) => `127.0.0.1:${port}`).join(',')
+    },
+    async coordination() {
+      const timeouts = { sessionTimeoutMs: 10_000, connectionTimeoutMs: 10_000 }
+      const observer =
+        tree?.client(timeouts) ??
+        ensembleCoordination({ servers: options.zookeeper ?? '', ...timeouts, world, logger: silentLogger })
+      observers.push(observer)
+      await observer.connect()
+      return observer
     },
     close: () => (closing ??= close()),
     [Symbol.asyncDispose]: () => cluster.close(),
