@@ -1,6 +1,7 @@
 import { errorName, ErrorCode } from '@millrace/protocol/errors'
 import { produceRequest, produceResponse } from '@millrace/protocol/messages/00-produce'
 import { fetchRequest, fetchResponse } from '@millrace/protocol/messages/01-fetch'
+import { listOffsetsRequest, listOffsetsResponse } from '@millrace/protocol/messages/02-list-offsets'
 import type { MetadataResponse } from '@millrace/protocol/messages/03-metadata'
 import { createTopicsRequest, createTopicsResponse } from '@millrace/protocol/messages/19-create-topics'
 import { readRecords } from '@millrace/protocol/records/record'
@@ -155,6 +156,19 @@ export class ClusterClient {
       values.push(...found)
       fetchOffset = values.at(-1)!.offset + 1
     }
+  }
+
+  /** Where consumers of the partition end now. */
+  async endOffset(topic: string, partition: number): Promise<number> {
+    const { leader } = await this.partition(topic, partition)
+    const row = { partitionIndex: partition, currentLeaderEpoch: -1, timestamp: -1, maxNumOffsets: 1 }
+    const { topics } = await this.ask(leader, listOffsetsRequest, listOffsetsResponse, {
+      ...emptyOf(listOffsetsRequest),
+      topics: [{ name: topic, partitions: [row] }],
+    })
+    const found = topics[0]?.partitions[0]
+    if (found?.errorCode !== 0) throw new Error(`${topic}-${partition}: ${errorName(found?.errorCode ?? -1)}`)
+    return found.offset
   }
 
   /** Looks until `condition` holds; a broker that is not there, or does not know, is looked at again. Rejects after `withinMs`. */

@@ -1,0 +1,125 @@
+import { join } from 'node:path'
+import { toolJvm } from '../oracles/kafka.ts'
+import { oraclePath } from '../oracles/oracles.ts'
+import { eventually, startProcess, type RunningProcess } from '../oracles/processes.ts'
+
+export interface ClientRecord {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Members of groups, transactions and commits of Java's client, in one JVM that stays while brokers change: see java/GroupClients.java. */
+export class JavaClients {
+  private readonly process: RunningProcess
+  private answered = 0
+
+  constructor(bootstrap: string) {
+    const file = join(import.meta.dirname, 'java', 'GroupClients.java')
+    this.process = startProcess({
+      ...{ name: 'GroupClients', command: 'java', args: [...toolJvm(), file, bootstrap], stdin: 'pipe' },
+    })
+  }
+
+  /** What it answers; rejects when it failed. */
+  async run(command: string, timeoutMs = 40_000): Promise<string> {
+    this.process.child.stdin!.write(`${command}\n`)
+    const index = this.answered++
+    const answers = (): string[] => this.lines().filter(line => /^(done|failed)\b/.test(line))
+    try {
+      await eventually(async () => answers().length > index, timeoutMs)
+    } catch (error) {
+      throw new Error(`${command}: no answer\n${this.process.output()}`, { cause: error })
+    }
+    const answer = answers()[index]!
+    if (answer.startsWith('failed')) throw new Error(`${answer}\n${this.process.output()}`)
+    return answer.slice('done '.length)
+  }
+
+  /** What its member of the group was given, in turn. */
+  assignments(group: string): string[] {
+    return this.said(`assigned ${group} `)
+  }
+
+  records(group: string): ClientRecord[] {
+    return this.said(`record ${group} `).map(recordOf)
+  }
+
+  pause(): void {
+    this.process.kill('SIGSTOP')
+  }
+  goOn(): void {
+    this.process.kill('SIGCONT')
+  }
+
+  complaints(): string[] {
+    return this.lines().filter(line => /^member of|Exception|ERROR/.test(line))
+  }
+
+  /** Members leave, then it ends. */
+  async stop(): Promise<void> {
+    await this.run('stop')
+    await this.process.ended()
+  }
+
+  kill(): Promise<void> {
+    this.process.kill('SIGKILL')
+    return this.process.ended().then(() => {})
+  }
+
+  private said(start: string): string[] {
+    return this.lines()
+      .filter(line => line.startsWith(start))
+      .map(line => line.slice(start.length))
+  }
+
+  private lines(): string[] {
+    return this.process.output().split('\n').slice(0, -1)
+  }
+}
+
+/** librdkafka in a group: see python/group_member.py. */
+export class PythonMember {
+  private readonly process: RunningProcess
+
+  constructor(bootstrap: string, topic: string, group: string, sessionMs: number) {
+    this.process = startProcess({
+      name: 'group_member.py',
+      command: oraclePath('confluent'),
+      args: [join(import.meta.dirname, 'python', 'group_member.py'), bootstrap, topic, group, String(sessionMs)],
+    })
+  }
+
+  assignments(): string[] {
+    return this.lines().filter(line => line.startsWith('assigned '))
+  }
+
+  records(): ClientRecord[] {
+    return this.lines()
+      .filter(line => line.startsWith('record '))
+      .map(line => recordOf(line.slice('record '.length)))
+  }
+
+  pause(): void {
+    this.process.kill('SIGSTOP')
+  }
+  goOn(): void {
+    this.process.kill('SIGCONT')
+  }
+
+  output(): string {
+    return this.process.output()
+  }
+
+  stop(): Promise<void> {
+    return this.process.stop()
+  }
+
+  private lines(): string[] {
+    return this.process.output().split('\n').slice(0, -1)
+  }
+}
+
+function recordOf(text: string): ClientRecord {
+  const [partition = NaN, offset = NaN] = text.split(' ').map(Number)
+  return { partition, offset }
+}
