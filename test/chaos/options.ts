@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { faults } from './faults/table.ts'
 
@@ -24,7 +25,7 @@ export const help = `npm run chaos -- [options]: random faults over three broker
   --only A,B     choose from these faults only
   --list         names the faults
   --json         the summary as JSON on standard output; progress on standard error
-  --folder DIR   for logs, histories and data (default: a temporary folder)
+  --folder DIR   an empty or new folder for logs, histories and data (default: a temporary folder)
   --keep         keep that folder also when all went well; a failure always keeps it
   --help         this
 
@@ -59,6 +60,9 @@ export function parseChaosOptions(argv: readonly string[]): ChaosOptions | 'help
   const only = values.only?.split(',') ?? null
   const unknown = only?.find(kind => faults[kind] === undefined)
   if (unknown !== undefined) throw new BadOption(`--only: there is no fault ${unknown}; --list names them`)
+  // Histories and logs of an older run would be read as those of this one.
+  if (values.folder !== undefined && existsSync(values.folder) && readdirSync(values.folder).length > 0)
+    throw new BadOption(`--folder: ${values.folder} is not empty; remove it, or name another folder`)
   return { minutes, seed, json: values.json ?? false, folder: values.folder ?? null, keep: values.keep ?? false, only }
 }
 

@@ -12,7 +12,8 @@ export interface BrokerProcessOptions {
   readonly within: readonly string[]
 }
 
-const startTimeoutMs = 30_000
+/** Three at once on a machine that is busy with other tests take half a minute. */
+const startTimeoutMs = 120_000
 
 /** One `millrace-broker` process on a folder and a port of its own, for tests that end it, stop it and start it again. */
 export class BrokerProcess {
