@@ -34,7 +34,10 @@ let client: ClusterClient
 let other: ClusterClient
 
 beforeEach(async () => {
-  cluster = await startCluster({ brokers: 2, properties: { 'auto.leader.rebalance.enable': 'false', 'controlled.shutdown.enable': 'false' } })
+  cluster = await startCluster({
+    brokers: 2,
+    properties: { 'auto.leader.rebalance.enable': 'false', 'controlled.shutdown.enable': 'false' },
+  })
   client = new ClusterClient(() => cluster.brokers)
   other = new ClusterClient(() => cluster.brokers)
   await client.createTopic(offsetsTopic, { assignments: [[1, 2]], configs: { 'cleanup.policy': 'compact' } })

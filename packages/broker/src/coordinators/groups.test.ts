@@ -38,6 +38,12 @@ async function start(properties: Record<string, string> = {}): Promise<void> {
   await findCoordinator('g')
 }
 
+async function restart(): Promise<void> {
+  await broker.restart()
+  connection = await broker.connect()
+  await findCoordinator('g')
+}
+
 async function findCoordinator(key: string): Promise<void> {
   for (let attempt = 0; attempt < 20; attempt++) {
     const found = await ask(findCoordinatorRequest, findCoordinatorResponse, { coordinatorKeys: [key] })
@@ -226,6 +232,38 @@ describe('offsets', () => {
     await broker.pass(75 * minute)
     connection = await broker.connect()
     expect(await committed()).toBe(-1)
+  })
+
+  test('a restart meanwhile: the time counts from when the group became empty; what is forgotten stays so', async () => {
+    await start({ 'offsets.retention.minutes': '60' })
+    const me = await stable({ sessionTimeoutMs: 30 * minute })
+    expect(await commit({ generationIdOrMemberEpoch: me.generationId, memberId: me.memberId })).toBe(0)
+    await broker.pass(50 * minute) // 30 of them as a member
+    await restart()
+    expect([await committed(), await stateOf()]).toEqual([5, 'Empty'])
+    await broker.pass(55 * minute)
+    connection = await broker.connect()
+    expect([await committed(), await stateOf()]).toEqual([-1, 'Dead'])
+    await restart()
+    expect([await committed(), await stateOf()]).toEqual([-1, 'Dead'])
+    expect((await ask(listGroupsRequest, listGroupsResponse, {})).groups).toEqual([])
+  })
+
+  test('a group at work: an offset of what it does not read is forgotten, one of what it reads stays', async () => {
+    await start({ 'offsets.retention.minutes': '60' })
+    const me = await stable({ sessionTimeoutMs: 30 * minute })
+    const as = { generationIdOrMemberEpoch: me.generationId, memberId: me.memberId }
+    expect([await commit(as), await commit(as, 7, '', 'u')]).toEqual([0, 0])
+    for (let passed = 0; passed < 60; passed += 20) {
+      expect([await committed('t'), await committed('u')]).toEqual([5, 7])
+      await broker.pass(20 * minute)
+      connection = await broker.connect()
+      expect(await heartbeat(me)).toBe(0)
+    }
+    // Every ten minutes it is looked for what is old enough.
+    await broker.pass(11 * minute)
+    connection = await broker.connect()
+    expect([await committed('t'), await committed('u'), await stateOf()]).toEqual([5, -1, 'Stable'])
   })
 
   test('of a topic that is deleted or asked for: gone; of a topic that a member reads: kept', async () => {
