@@ -18,6 +18,7 @@ import { ProducerIdBlocks } from './controller/producer-id-blocks.ts'
 import { GroupCoordinator } from './coordinators/group-coordinator.ts'
 import { consumerOffsetsTopic } from './core/controller/topic-rules.ts'
 import { FetchSessions } from './core/partition/fetch-session.ts'
+import { Gathering } from './core/partition/gathering.ts'
 import type { CleanerSettings } from './log/cleaner.ts'
 import { LogDirectories } from './log/log-directories.ts'
 import { resolveBrokerId } from './metadata/broker-id.ts'
@@ -329,6 +330,7 @@ export class Broker {
         refreshMs: Math.min(1000, settings.get('replica.lag.time.max.ms') / 4),
         randomUint32: () => world.random.uint32(),
       }),
+      gathering: new Gathering(),
       deadlines,
       topicAutoCreation: topicCreation,
       firstWord: new FirstWord({ metadata, expectsTopics: () => logs.all().length > 0 }),

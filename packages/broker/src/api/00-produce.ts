@@ -30,7 +30,7 @@ import { addEndpoint, currentLeader, noLeader } from './leader-endpoints.ts'
 import { encodeResponse } from './response-frame.ts'
 import type { DataServices } from './services.ts'
 
-type Services = Pick<DataServices, 'partitions' | 'metadata' | 'deadlines'>
+type Services = Pick<DataServices, 'partitions' | 'metadata' | 'deadlines' | 'gathering'>
 
 /** Only the admin client may write what coordinators read. */
 const adminClientId = '__admin_client'
@@ -70,6 +70,9 @@ class ProduceOperation implements CommitListener {
   /** acks -1: partitions that something waits for, by row. Where to cancel when time is over. */
   private waiting: (Partition | undefined)[] | null = null
   private pendingCount = 1
+  private appendedBytes = 0
+  /** Those who gather for followers know of it. */
+  private isGathered = false
   private deadline: Deadline | null = null
 
   constructor(request: ProduceRequest, context: RequestContext, services: Services) {
@@ -102,7 +105,11 @@ class ProduceOperation implements CommitListener {
     // The 1 that `pendingCount` began with: nobody answers before every partition was started.
     this.pendingCount--
     if (this.pendingCount === 0) this.answer()
-    else if (acks === -1) this.deadline = this.services.deadlines.after(timeoutMs, () => this.onDeadline())
+    else if (acks === -1) {
+      this.deadline = this.services.deadlines.after(timeoutMs, () => this.onDeadline())
+      this.services.gathering.onAppended(this.appendedBytes)
+      this.isGathered = true
+    }
   }
 
   onCommitted(token: number, errorCode: ErrorCode): void {
@@ -154,6 +161,7 @@ class ProduceOperation implements CommitListener {
     row.baseOffset = outcome.baseOffset
     row.logAppendTimeMs = outcome.logAppendTimeMs
     this.pendingCount++
+    this.appendedBytes += records.length
     if (acks === -1) {
       this.waiting ??= new Array<Partition | undefined>(this.rows.length)
       this.waiting[token] = partition
@@ -181,6 +189,7 @@ class ProduceOperation implements CommitListener {
 
   private answer(): void {
     this.deadline?.cancel()
+    if (this.isGathered) this.services.gathering.onAnswered()
     let answer: Answer
     try {
       answer = this.request.acks === 0 ? this.silence() : this.response()

@@ -336,6 +336,58 @@ describe('sessions', () => {
     expect(valuesIn(rowsOf(await answer)[0]!.records)).toEqual(['a'])
   })
 
+  describe('gathering for a follower, four producers that send again when they are answered', () => {
+    /** Each has a record in the log that the follower was sent; its next fetch commits all of them. */
+    async function setUp(): Promise<{ sessionId: number; next: () => Promise<FetchResponse> }> {
+      await broker.createTopic('t', { partitions: [[1, 2]], inSyncReplicas: [1, 2] })
+      const asked = [{ topic: 't', fetchOffset: 0, currentLeaderEpoch: 0 }]
+      const { sessionId } = await fetch(asked, { replicaId: 2, sessionEpoch: 0 })
+      const answers = produceAll(['a', 'b', 'c', 'd'])
+      const first = await fetch([], { replicaId: 2, sessionId, sessionEpoch: 1, maxWaitMs: 60_000 })
+      expect(valuesIn(rowsOf(first)[0]!.records)).toEqual(['a', 'b', 'c', 'd'])
+      const next = fetch([{ topic: 't', fetchOffset: 4, currentLeaderEpoch: 0 }], {
+        ...{ replicaId: 2, sessionId, sessionEpoch: 2, maxWaitMs: 60_000 },
+      })
+      await Promise.all(answers)
+      return { sessionId, next: () => next }
+    }
+
+    const produceAll = (values: readonly string[]): Promise<unknown>[] =>
+      values.map(value =>
+        broker.request(
+          produceRequest,
+          produceResponse,
+          11,
+          produceOf('t', batchOf([value]), { partition: 0, acks: -1 }),
+        ),
+      )
+
+    test('most of them are back: one answer with what they sent, over several turns', async () => {
+      const { next } = await setUp()
+      void produceAll(['e'])
+      await new Promise(resolve => setImmediate(resolve))
+      void produceAll(['f'])
+      await new Promise(resolve => setImmediate(resolve))
+      void produceAll(['g'])
+      expect(valuesIn(rowsOf(await next())[0]!.records)).toEqual(['e', 'f', 'g'])
+    })
+
+    test('only one comes back: answered with its record after a millisecond or two', async () => {
+      const { next } = await setUp()
+      const startedMs = performance.now()
+      void produceAll(['e'])
+      expect(valuesIn(rowsOf(await next())[0]!.records)).toEqual(['e'])
+      expect(performance.now() - startedMs).toBeGreaterThan(0.9)
+    })
+
+    test('leadership is lost meanwhile: answered at once', async () => {
+      const { next } = await setUp()
+      void produceAll(['e'])
+      await broker.createTopic('t', { partitions: [[2, 1]], inSyncReplicas: [2, 1], leaderEpoch: 1 })
+      expect(rowsOf(await next())).toMatchObject([{ errorCode: ErrorCode.FENCED_LEADER_EPOCH }])
+    })
+  })
+
   test('unknown session: FETCH_SESSION_ID_NOT_FOUND at the top', async () => {
     const response = await fetch([], { sessionId: 77, sessionEpoch: 3 })
     expect(response).toMatchObject({ errorCode: ErrorCode.FETCH_SESSION_ID_NOT_FOUND, responses: [] })

@@ -5,6 +5,7 @@
 // - Fewer than minBytes: waits up to maxWaitMs for more, then reads once more and answers.
 // - The first partition that has data may exceed every limit, so that a batch larger than the limits does not stop a consumer.
 // - Incremental sessions (KIP-227): core/partition/fetch-session.ts.
+// - An answer to a follower may wait a moment for more records: core/partition/gathering.ts.
 // - Consumers see what is committed (or stable); replicas see the end of the log, and their fetch offset is what they have.
 // Version notes
 // - v7: sessions. v9: leader epochs (KIP-320). v10: zstd; older clients get UNSUPPORTED_COMPRESSION_TYPE instead of such batches.
@@ -25,6 +26,7 @@ import {
 } from '@millrace/protocol/messages/01-fetch'
 import type { Deadline } from '@millrace/runtime/deadline'
 import type { FetchContext, FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
+import { gatherMsMax } from '../core/partition/gathering.ts'
 import { preferredReadReplica } from '../core/partition/preferred-read-replica.ts'
 import { Isolation } from '../replication/partition.ts'
 import { FetchWait } from './fetch-wait.ts'
@@ -36,7 +38,7 @@ import type { DataServices } from './services.ts'
 
 type Services = Pick<
   DataServices,
-  'partitions' | 'metadata' | 'deadlines' | 'fetchSessions' | 'settings' | 'leaderThrottle'
+  'partitions' | 'metadata' | 'deadlines' | 'fetchSessions' | 'gathering' | 'settings' | 'leaderThrottle'
 >
 
 export default {
@@ -109,6 +111,11 @@ class FetchOperation {
   private fetches: PartitionFetch[] = []
   private wait: FetchWait | null = null
   private deadline: Deadline | null = null
+  /** There are records, and more are expected: until then, or `gatherMsMax`. */
+  private isGathering = false
+  /** Looks again at the end of this turn's commits. */
+  private willDecide = false
+  private isOver = false
 
   constructor(request: FetchRequest, session: FetchContext, context: RequestContext, services: Services) {
     this.session = session
@@ -138,7 +145,8 @@ class FetchOperation {
     this.readAll()
     // A follower's offset counts once, however often this fetch reads (reference 3.5).
     if (this.terms.replicaId >= 0) for (const fetch of this.fetches) fetch.tellLeader()
-    if (this.isComplete()) return this.answer()
+    const isComplete = this.isComplete()
+    if (isComplete && !(this.foundOnlyRecords() && this.mayGather())) return this.answerAtOnce()
     this.release()
     // A follower waits for whatever there is in thousands of partitions: its session hears of it, and nobody asks each of them.
     if (this.session.tellsNews) this.session.onNews(partition => this.onNews(partition))
@@ -146,6 +154,7 @@ class FetchOperation {
     this.deadline = this.services.deadlines.after(this.maxWaitMs, () => this.onReady())
     this.context.onAbandoned(() => this.onAbandoned())
     this.wait?.enter()
+    if (isComplete) this.gather()
     return answersLater
   }
 
@@ -179,8 +188,45 @@ class FetchOperation {
 
   /** A higher high watermark alone can wait for the next answer, as in Kafka. */
   private onNews(asked: FetchPartition): void {
-    if (!new PartitionFetch(asked, this.terms, this.services.partitions).hasNewRecords()) return
-    if (this.minBytes <= 1 || this.findsEnough()) this.onReady()
+    const news = new PartitionFetch(asked, this.terms, this.services.partitions).news()
+    if (news === 'error') return this.onReady()
+    if (news === 'nothing' || this.willDecide || (this.minBytes > 1 && !this.findsEnough())) return
+    // Other logs are written in this turn, too: what they have goes with the same answer.
+    this.willDecide = true
+    void Promise.resolve().then(() => this.decide())
+  }
+
+  private decide(): void {
+    this.willDecide = false
+    if (this.isOver) return
+    if (!this.mayGather()) {
+      this.tellGathering(this.isGathering ? 'enough' : 'at-once')
+      this.onReady()
+    } else if (!this.isGathering) this.gather()
+  }
+
+  private foundOnlyRecords(): boolean {
+    if (this.maxWaitMs <= 0) return false
+    return this.fetches.every(fetch => fetch.errorCode === ErrorCode.NONE && !fetch.isDiverging && !fetch.hasMore)
+  }
+
+  private mayGather(): boolean {
+    const { gathered } = this.session
+    return gathered !== null && this.services.gathering.isWorthWaiting(gathered)
+  }
+
+  private gather(): void {
+    this.isGathering = true
+    this.deadline?.cancel()
+    this.deadline = this.services.deadlines.after(gatherMsMax, () => {
+      this.tellGathering('late')
+      this.onReady()
+    })
+  }
+
+  private tellGathering(when: 'at-once' | 'enough' | 'late'): void {
+    const { gathered } = this.session
+    if (gathered !== null) this.services.gathering.onSent(gathered, when)
   }
 
   /** A follower that waits for more than there is now, which is rare: the price is a read each time. */
@@ -195,6 +241,11 @@ class FetchOperation {
     } finally {
       this.release()
     }
+  }
+
+  private answerAtOnce(): Answer {
+    this.tellGathering('at-once')
+    return this.answer()
   }
 
   /** Enough is there, or no time is left. */
@@ -219,6 +270,7 @@ class FetchOperation {
   }
 
   private leave(): void {
+    this.isOver = true
     if (this.wait === null) this.session.onNews(null)
     else this.wait.leave()
     this.deadline?.cancel()

@@ -104,11 +104,12 @@ export class PartitionFetch implements FetchedPartition {
     return typeof found === 'number' ? found : ErrorCode.NONE
   }
 
-  /** Would a read find records, or an error? Cheaper than one. */
-  hasNewRecords(): boolean {
+  /** What a read would find. Cheaper than one. */
+  news(): 'nothing' | 'records' | 'error' {
     const found = this.find()
-    if (typeof found === 'number') return true
-    return found.endOffsetFor(this.terms.isolation) !== this.asked.fetchOffset && !this.isHeldBack(found)
+    if (typeof found === 'number') return 'error'
+    const endOffset = found.endOffsetFor(this.terms.isolation)
+    return endOffset === this.asked.fetchOffset || this.isHeldBack(found) ? 'nothing' : 'records'
   }
 
   /** Read to the end of what this reader may see. */

@@ -1,5 +1,6 @@
 import type { BrokerSettings } from '../settings/broker-settings.ts'
 import type { FetchSessions } from '../core/partition/fetch-session.ts'
+import type { Gathering } from '../core/partition/gathering.ts'
 import type { LogDirectories } from '../log/log-directories.ts'
 import type { FirstWord } from '../metadata/first-word.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
@@ -35,6 +36,8 @@ export interface DataServices {
   readonly topicConfigs: Pick<TopicConfigs, 'load'>
   readonly logs: LogDirectories
   readonly fetchSessions: FetchSessions
+  /** Told of acks=all produces, asked before followers are answered. */
+  readonly gathering: Gathering
   /** What followers that are listed as throttled may get of us. */
   readonly leaderThrottle: Pick<ReplicationThrottle, 'holds' | 'note'>
   readonly deadlines: Deadlines

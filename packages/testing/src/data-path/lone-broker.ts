@@ -4,6 +4,7 @@ import { Request, type RequestOrigin } from '@millrace/broker/api/request'
 import type { DataServices } from '@millrace/broker/api/services'
 import { advertisedApis, dataHandlers, handlerTable } from '@millrace/broker/api/table'
 import { FetchSessions } from '@millrace/broker/core/partition/fetch-session'
+import { Gathering } from '@millrace/broker/core/partition/gathering'
 import { LogDirectories } from '@millrace/broker/log/log-directories'
 import { MetadataCache } from '@millrace/broker/metadata/metadata-cache'
 import { LogDirectoryMoves } from '@millrace/broker/replication/log-directory-moves'
@@ -134,6 +135,7 @@ export class LoneBroker {
       logs: this.logs,
       leaderThrottle: { holds: () => this.isThrottled, note: () => {} },
       fetchSessions: new FetchSessions({ slots: 100, randomUint32: () => world.random.uint32() }),
+      gathering: new Gathering(),
       deadlines: new Deadlines(world),
       topicAutoCreation: {
         createForMetadata: topics => {

@@ -1,5 +1,6 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
+import { GatheringMark } from './gathering.ts'
 
 /** One partition as a Fetch request asks for it. `topic` is null when its id is not known here. */
 export interface FetchPartition {
@@ -63,6 +64,8 @@ export interface FetchContext {
   readonly partitions: readonly FetchPartition[]
   /** Whether `onNews` tells whatever a fetch of this session can wait for. */
   readonly tellsNews: boolean
+  /** Of a follower's session; null: nothing is gathered for this one. */
+  readonly gathered: GatheringMark | null
   /** Calls `listener` for news while this fetch waits; null: not any more. */
   onNews(listener: ((partition: FetchPartition) => void) | null): void
   /** Before it is read again: `partitions` now has what had news meanwhile, too. */
@@ -166,6 +169,7 @@ export class FetchSessions {
       sessionId: session.id,
       partitions: cached,
       tellsNews: session.isPrivileged,
+      gathered: session.isPrivileged ? session.gathered : null,
       onNews: listener => {
         session.listener = listener
       },
@@ -257,6 +261,7 @@ function sessionless(request: FetchSessionRequest): FetchContext {
     sessionId: NO_SESSION,
     partitions: request.partitions,
     tellsNews: false,
+    gathered: null,
     onNews: () => {},
     refresh: () => {},
     complete: () => ({ sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }),
@@ -276,6 +281,7 @@ class FetchSession implements SessionValue {
   /** Of a follower's session: what the next fetch reads. */
   private readonly due = new Set<CachedPartition>()
   private refreshedMs = -Infinity
+  readonly gathered = new GatheringMark()
   /** The fetch that waits in this session. */
   listener: ((partition: FetchPartition) => void) | null = null
 
