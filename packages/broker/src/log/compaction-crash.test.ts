@@ -37,14 +37,14 @@ async function prepare(seed: number): Promise<Prepared> {
     if (count === 60) model.endTransactions(logs.log())
     logs.time.endTurn()
     logs.log().setHighWatermark(logs.log().logEndOffset)
-    logs.directories.checkpointHighWatermarks()
+    await logs.directories.checkpointHighWatermarks()
     if (model.records.length < 250) await logs.compact()
   }
   model.write(logs.log(), 40, logs.time.wallMs())
   logs.time.endTurn()
   logs.log().roll(logs.time.wallMs())
   logs.log().setHighWatermark(logs.log().logEndOffset)
-  logs.directories.checkpointHighWatermarks()
+  await logs.directories.checkpointHighWatermarks()
   logs.log().flush()
   return { logs, model }
 }

@@ -82,6 +82,16 @@ export class DirectorySet {
     }
   }
 
+  /** The same for work that waits for the disk. Failures after the directory was given back are nobody's. */
+  async attemptAsync(directory: LogDirectory, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!isStorageFailure(error)) throw error
+      if (directory.isOpen) this.fail(directory.path, error)
+    }
+  }
+
   fail(path: string, error: Error): void {
     const directory = this.at(path)
     if (!directory.isOnline) return

@@ -146,13 +146,13 @@ export class LogDirectories {
       }),
     )
     every(Math.min(options.flushCheckIntervalMs, flushCheckAtMostMs), () => this.flushDue())
-    every(options.recoveryPointCheckpointIntervalMs, () =>
-      this.checkpoint(directory => directory.writeRecoveryPoints()),
-    )
-    every(options.logStartOffsetCheckpointIntervalMs, () =>
-      this.checkpoint(directory => directory.writeLogStartOffsets()),
-    )
-    every(options.highWatermarkCheckpointIntervalMs, () => this.checkpointHighWatermarks())
+    every(options.recoveryPointCheckpointIntervalMs, () => {
+      void this.checkpoint(directory => directory.writeRecoveryPointsAsync())
+    })
+    every(options.logStartOffsetCheckpointIntervalMs, () => {
+      void this.checkpoint(directory => directory.writeLogStartOffsetsAsync())
+    })
+    every(options.highWatermarkCheckpointIntervalMs, () => void this.checkpointHighWatermarks())
     this.cleaner?.start()
     every(options.producerIdExpirationCheckIntervalMs, () => {
       for (const log of this.#logs.values()) log.expireProducers(clock.wallMs())
@@ -293,8 +293,8 @@ export class LogDirectories {
     for (const log of this.#futures.values()) if (log.topic === topic) log.reconfigure(withoutRetention(settings))
   }
 
-  checkpointHighWatermarks(): void {
-    this.checkpoint(directory => directory.writeHighWatermarks())
+  checkpointHighWatermarks(): Promise<void> {
+    return this.checkpoint(directory => directory.writeHighWatermarksAsync())
   }
 
   /** Drops the segments that no log keeps any longer. */
@@ -472,10 +472,10 @@ export class LogDirectories {
     })
   }
 
-  private checkpoint(write: (directory: LogDirectory) => void): void {
-    for (const directory of this.#directories.all) {
-      if (directory.isOnline) this.attempt(directory, () => write(directory))
-    }
+  private async checkpoint(write: (directory: LogDirectory) => Promise<void>): Promise<void> {
+    await Promise.all(
+      this.#directories.online.map(directory => this.#directories.attemptAsync(directory, () => write(directory))),
+    )
   }
 
   /** While a log is copied, so that no tombstone goes from it before the copy, which may have what it deletes, was given it. */

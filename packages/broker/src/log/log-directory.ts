@@ -1,4 +1,4 @@
-import { decodeOffsetCheckpoint, encodeOffsetCheckpoint } from '@millrace/protocol/storage/checkpoint'
+import { decodeOffsetCheckpoint } from '@millrace/protocol/storage/checkpoint'
 import type { OffsetCheckpointEntry } from '@millrace/protocol/storage/checkpoint'
 import { cleanShutdownMarker } from '@millrace/protocol/storage/clean-shutdown'
 import {
@@ -14,6 +14,7 @@ import type { PartitionDirectoryName } from '@millrace/protocol/storage/file-nam
 import { MalformedFile } from '@millrace/protocol/storage/malformed-file'
 import type { FileLock } from '@millrace/runtime/ports'
 import type { LogContext } from './log-context.ts'
+import { OffsetCheckpointFile } from './offset-checkpoint-file.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { readWhole } from './write-fully.ts'
 
@@ -40,15 +41,29 @@ export class LogDirectory {
   /** The logs in it that are loaded, those on their way in included. */
   readonly logs = new Set<PartitionLog>()
   readonly #context: LogContext
+  readonly #recoveryPoints: OffsetCheckpointFile
+  readonly #logStarts: OffsetCheckpointFile
+  readonly #highWatermarks: OffsetCheckpointFile
+  readonly #cleanedOffsets: OffsetCheckpointFile
   #lock: FileLock | null = null
 
   constructor(context: LogContext, path: string) {
     this.#context = context
     this.path = path
+    const { files } = context.world
+    this.#recoveryPoints = new OffsetCheckpointFile(files, path, recoveryPointCheckpointName)
+    this.#logStarts = new OffsetCheckpointFile(files, path, logStartCheckpointName)
+    this.#highWatermarks = new OffsetCheckpointFile(files, path, highWatermarkCheckpointName)
+    this.#cleanedOffsets = new OffsetCheckpointFile(files, path, cleanerCheckpointName)
   }
 
   get isOnline(): boolean {
     return this.failure === null
+  }
+
+  /** Taken for this process. */
+  get isOpen(): boolean {
+    return this.#lock !== null
   }
 
   /** Makes the folder if it is missing and takes it for this process. Throws FileLocked when another has it. */
@@ -102,41 +117,58 @@ export class LogDirectory {
   }
 
   writeRecoveryPoints(): void {
-    this.write(recoveryPointCheckpointName, [...this.logs], log => log.recoveryPoint)
+    this.#recoveryPoints.write(this.recoveryPoints())
   }
 
-  /** Only starts inside the first segment: others are what the first file's name says. */
   writeLogStartOffsets(): void {
-    const inside = [...this.logs].filter(log => log.logStartOffset > log.firstSegmentOffset)
-    this.write(logStartCheckpointName, inside, log => log.logStartOffset)
+    this.#logStarts.write(this.logStarts())
   }
 
-  writeHighWatermarks(): void {
-    this.write(highWatermarkCheckpointName, [...this.logs], log => log.highWatermark)
+  /** The three of them as they are written now and then, behind the loop's back. */
+  writeRecoveryPointsAsync(): Promise<void> {
+    return this.#recoveryPoints.writeAsync(this.recoveryPoints())
+  }
+
+  writeLogStartOffsetsAsync(): Promise<void> {
+    return this.#logStarts.writeAsync(this.logStarts())
+  }
+
+  writeHighWatermarksAsync(): Promise<void> {
+    return this.#highWatermarks.writeAsync(this.highWatermarks())
   }
 
   /** Everything that a start after a kill goes by. */
   writeCheckpoints(): void {
     this.writeRecoveryPoints()
     this.writeLogStartOffsets()
-    this.writeHighWatermarks()
+    this.#highWatermarks.write(this.highWatermarks())
     this.writeCleanedOffsets()
   }
 
   /** How far compaction got, for logs that it has been at. */
   writeCleanedOffsets(): void {
     const cleaned = [...this.logs].filter(log => log.compaction.cleanedOffset !== null)
-    this.write(cleanerCheckpointName, cleaned, log => log.compaction.cleanedOffset!)
+    this.#cleanedOffsets.write(entriesOf(cleaned, log => log.compaction.cleanedOffset!))
   }
 
   release(): void {
+    for (const file of [this.#recoveryPoints, this.#logStarts, this.#highWatermarks]) file.release()
     this.#lock?.release()
     this.#lock = null
   }
 
-  private write(name: string, logs: readonly PartitionLog[], offsetOf: (log: PartitionLog) => number): void {
-    const entries = logs.map(log => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
-    this.#context.world.files.replaceFile(`${this.path}/${name}`, encodeOffsetCheckpoint(entries))
+  private recoveryPoints(): OffsetCheckpointEntry[] {
+    return entriesOf([...this.logs], log => log.recoveryPoint)
+  }
+
+  /** Only starts inside the first segment: others are what the first file's name says. */
+  private logStarts(): OffsetCheckpointEntry[] {
+    const inside = [...this.logs].filter(log => log.logStartOffset > log.firstSegmentOffset)
+    return entriesOf(inside, log => log.logStartOffset)
+  }
+
+  private highWatermarks(): OffsetCheckpointEntry[] {
+    return entriesOf([...this.logs], log => log.highWatermark)
   }
 
   private read(name: string): Map<string, number> {
@@ -154,4 +186,8 @@ export class LogDirectory {
       return new Map()
     }
   }
+}
+
+function entriesOf(logs: readonly PartitionLog[], offsetOf: (log: PartitionLog) => number): OffsetCheckpointEntry[] {
+  return logs.map(log => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
 }
