@@ -1,9 +1,11 @@
 /** `npm start`: a cluster of brokers in this process, on loopback, its data kept between runs. */
-import { rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import yargs from 'yargs'
 import { startCluster, type Cluster } from '@millrace/testing/cluster/cluster'
 import type { Logger, LogFields } from '@millrace/runtime/logger'
+import { lockFile } from '@millrace/runtime/node/file-lock'
+import type { FileLock } from '@millrace/runtime/ports'
 import { root } from './pinned-node.js'
 
 const startedMs = performance.now()
@@ -47,7 +49,13 @@ const options = await yargs(process.argv.slice(2))
   .parseAsync()
 
 const folder = resolve(options.data)
-if (options.fresh) rmSync(folder, { recursive: true, force: true })
+if (options.fresh) {
+  try {
+    removeUnused(folder)
+  } catch (error) {
+    stop(advice(error as Error & { code?: string }))
+  }
+}
 const overrides = Object.fromEntries(
   options.override.map(pair => {
     const equals = pair.indexOf('=')
@@ -100,6 +108,20 @@ process.on('SIGTERM', shutDown)
 function stop(message: string): never {
   console.error(message)
   process.exit(1)
+}
+/** Removes a data folder; throws FileLocked, and removes nothing, while another cluster runs on it. */
+function removeUnused(path: string): void {
+  if (!existsSync(path)) return
+  const locks: FileLock[] = []
+  try {
+    for (const name of readdirSync(path)) {
+      const lock = join(path, name, name === 'coordination' ? 'lock' : '.lock')
+      if (existsSync(lock)) locks.push(lockFile(lock))
+    }
+    rmSync(path, { recursive: true, force: true })
+  } finally {
+    for (const lock of locks) lock.release()
+  }
 }
 /** As short as it can be said: below the present folder, or from the root. */
 function shortPath(path: string): string {
