@@ -12,9 +12,9 @@ const rounds = process.env['MILLRACE_SCENARIOS'] === 'long' ? 8 : 1
 jest.setTimeout(rounds * 180_000)
 
 /**
- * Beyond the session timeout: the heartbeat after which the others know (0.5 s), their joins, a fetch from the committed offset; kafkajs,
- * which gives up a coordinator that is gone after a second and joins as somebody new; and a machine that does other things. On two busy
- * cores the longest delay was 8.4 s of Java, 9.2 s of librdkafka and 10.8 s of kafkajs.
+ * Beyond the session timeout and what it took until there was another coordinator: the heartbeat after which the others know (0.5 s),
+ * their joins, a fetch from the committed offset; kafkajs, which gives up a coordinator that is gone after a second and joins as somebody
+ * new; and a machine that does other things. On two busy cores the longest delay was 8.4 s of Java, 9.2 s of librdkafka and 10.8 s of kafkajs.
  */
 const allowanceMs = 6_000
 
@@ -55,7 +55,9 @@ describeWith(['kafka', 'confluent'], 'groups of foreign clients', () => {
       await groups.caughtUp()
       await first.restart()
       await groups.caughtUp()
-      groups.noteCalm(calmKinds, first.atMs)
+      // librdkafka gives its partitions up by itself when nobody answered its heartbeats for a session timeout.
+      if (first.tookMs < sessionTimeoutMs / 2) groups.noteCalm(calmKinds, first.atMs)
+      else groups.noteInterruption(first.atMs)
 
       for (const kind of groupKinds) groups.start(kind, 'e', 'stays')
       const second = await groups.killCoordinator()
@@ -70,12 +72,15 @@ describeWith(['kafka', 'confluent'], 'groups of foreign clients', () => {
 
   test('every record was processed, in time, by who owned its partition; nobody rebalanced without need', () => {
     const { history } = groups
-    const { violations } = checkGroups(history, { sessionTimeoutMs, allowanceMs })
-    if (rounds > 1) console.log('longest delays', Object.fromEntries(longestDelays(history)))
+    const { violations } = checkGroups(history, {
+      sessionTimeoutMs,
+      allowanceMs: allowanceMs + groups.slowestFailoverMs,
+    })
+    if (rounds > 1) console.log(groups.notes, Object.fromEntries(longestDelays(history)))
     if (Object.keys(violations).length > 0) {
       const file = join(tmpdir(), `millrace-foreign-groups-${process.pid}.json`)
-      writeFileSync(file, JSON.stringify(history))
-      console.error(`the whole history: ${file}`)
+      writeFileSync(file, JSON.stringify(groups.report()))
+      console.error(`what happened: ${file}`)
     }
     expect(violations).toEqual({})
   })

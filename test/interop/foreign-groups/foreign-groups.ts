@@ -40,6 +40,8 @@ interface Member {
 /** Groups of all kinds at work on one topic of three brokers; what happens to them is written down. */
 export class ForeignGroups {
   readonly failures: string[] = []
+  readonly notes: string[] = []
+  slowestFailoverMs = 0
   readonly #cluster: MillraceCluster
   readonly #client: ClusterClient
   readonly #links: BrokerLinks
@@ -95,6 +97,12 @@ export class ForeignGroups {
       this.#interruptions,
     ]
     return { events, acknowledged, calms, interruptions }
+  }
+
+  /** For whoever has to find out what went wrong. */
+  report(): object {
+    const brokers = this.#cluster.processes.map(process => process.output())
+    return { notes: this.notes, history: this.history, brokers }
   }
 
   start(kind: GroupKind, place: string, fate: Fate): void {
@@ -153,8 +161,13 @@ export class ForeignGroups {
   }
 
   /** Kills the broker that coordinates all groups; resolves when another one leads. */
-  async killCoordinator(): Promise<{ readonly atMs: number; readonly restart: () => Promise<void> }> {
+  async killCoordinator(): Promise<{
+    readonly atMs: number
+    readonly tookMs: number
+    readonly restart: () => Promise<void>
+  }> {
     const { leader } = await this.#client.partition('__consumer_offsets', 0)
+    const { controllerId } = await this.#client.metadata(null)
     const atMs = monotonicMs()
     this.#cluster.processes[leader - 1]!.kill('SIGKILL')
     await this.#cluster.processes[leader - 1]!.ended()
@@ -163,7 +176,12 @@ export class ForeignGroups {
       return now.leader !== leader && now.leader >= 0
     }
     await this.#client.until('another coordinator', isReplaced, settledWithinMs)
-    return { atMs, restart: () => this.#cluster.restart(leader - 1) }
+    const tookMs = Math.round(monotonicMs() - atMs)
+    this.slowestFailoverMs = Math.max(this.slowestFailoverMs, tookMs)
+    this.notes.push(
+      `killed broker ${leader} at ${Math.round(atMs)}, controller was ${controllerId}: replaced after ${tookMs} ms`,
+    )
+    return { atMs, tookMs, restart: () => this.#cluster.restart(leader - 1) }
   }
 
   /** Since `fromMs` these groups had no reason to rebalance. */

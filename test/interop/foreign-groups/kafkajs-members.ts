@@ -17,6 +17,8 @@ class Member {
   readonly #group: string
   readonly #consumer: Consumer
   #owned: readonly number[] = []
+  /** What it joined as, until it is known of which generation that is. */
+  #newMemberId: string | null = null
 
   constructor(name: string, groupId: string) {
     this.#name = name
@@ -38,6 +40,13 @@ class Member {
       this.#giveUp('lost')
       this.#owned = [...(payload.memberAssignment[topic] ?? [])]
       this.#owns('assigned', this.#owned)
+      this.#newMemberId = payload.memberId
+    })
+    consumer.on(consumer.events.HEARTBEAT, ({ payload }) => {
+      // The first word on the generation: nothing is added to what it owns in it.
+      if (payload.memberId !== this.#newMemberId || this.#owned.length === 0) return
+      this.#newMemberId = null
+      this.#owns('assigned', [], payload.groupGenerationId)
     })
     await this.#subscribe(topic)
     await consumer.run({
@@ -80,9 +89,8 @@ class Member {
     this.#owned = []
   }
 
-  /** kafkajs does not say of which generation. */
-  #owns(type: string, partitions: readonly number[]): void {
-    this.#event(type, { generation: null, instance: null, partitions })
+  #owns(type: string, partitions: readonly number[], generation: number | null = null): void {
+    this.#event(type, { generation, instance: null, partitions })
   }
 
   #event(type: string, more: object): void {
