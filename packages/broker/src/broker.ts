@@ -224,6 +224,7 @@ export class Broker {
     const brokerEpoch = (): number => registrar.brokerEpoch
     const replication = new BrokerReplication({
       ...{ brokerId, brokerEpoch, settings, metadata, logger },
+      controllerEpoch: () => partitions.controllerEpoch,
       listener: interBrokerListener,
       controller: controllerClient,
       registration: registrar,

@@ -6,22 +6,24 @@ import type { World, Znode } from './world.ts'
 
 const topic = { name: 't', topicId: 'topic-id-of-the-model-' }
 
-/** Runs the shipped plan for AlterPartition on what the znode says; every broker is registered, with its present epoch. */
+/** Runs the shipped plan for AlterPartition on what the znode says, as the controller in office; every broker is registered, with its present epoch. */
 export function answerAlterPartition(
   machines: Machines,
   world: World,
   from: number,
   proposal: IsrProposal,
+  requestControllerEpoch: number,
 ): { answer: IsrAnswer; znode: Znode | null } {
   const ids = world.replicas.map((_, id) => id)
   const state = new machines.ControllerState({
     brokerId: 99,
-    controllerEpoch: 1,
+    controllerEpoch: world.controllerEpoch,
     interBrokerListener: 'PLAINTEXT',
     deleteTopics: true,
   })
   for (const id of ids) state.addBroker({ id, epoch: world.replicas[id]!.brokerEpoch, rack: null, endpoints: [] })
-  const leadership = { ...world.znode, leaderRecoveryState: 0 as const, controllerEpoch: 1 }
+  if (world.shunned >= 0) state.shuttingDown.add(world.shunned)
+  const leadership = { ...world.znode, leaderRecoveryState: 0 as const, controllerEpoch: world.controllerEpoch }
   state.addTopic({
     ...topic,
     partitions: new Map([[0, { replicas: ids, addingReplicas: [], removingReplicas: [] }]]),
@@ -30,6 +32,7 @@ export function answerAlterPartition(
   const plan = machines.planAlterPartition(state, {
     brokerId: from,
     brokerEpoch: world.replicas[from]!.brokerEpoch,
+    controllerEpoch: requestControllerEpoch,
     proposals: [{ topic: { id: topic.topicId }, partition: 0, leaderRecoveryState: 0, ...proposal }],
   })
   let znode: Znode | null = null
@@ -58,7 +61,7 @@ export function answerAlterPartition(
     }
   }
   const { errorCode, proposals } = step.value
-  if (errorCode !== ErrorCode.NONE) return { answer: 'unknown', znode }
+  if (errorCode !== ErrorCode.NONE) return { answer: { errorCode: errorCode as ErrorCode }, znode }
   const answer = proposals[0]!
   if (answer.leadership === null) return { answer: { errorCode: answer.errorCode as ErrorCode }, znode }
   const { leaderEpoch, partitionEpoch, inSyncReplicas } = answer.leadership

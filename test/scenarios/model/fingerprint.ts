@@ -76,7 +76,7 @@ export class Fingerprints {
   private named(world: World, order: readonly number[]): number {
     const { hash, places } = this
     for (let place = 0; place < order.length; place++) places[order[place]!] = place
-    const { znode, orders, network, exposed, restarts, nowMs } = world
+    const { znode, orders, network, exposed, restarts, controllerEpoch, shunned, shuns, nowMs } = world
     const messages = network.map(message => this.messageOf(message, order, znode.partitionEpoch))
     messages.sort((one, other) => one - other)
     hash.begin()
@@ -84,6 +84,9 @@ export class Fingerprints {
     hash.add(this.place(znode.leader))
     hash.add(this.set(znode.inSyncReplicas))
     hash.add(znode.leaderEpoch)
+    hash.add(controllerEpoch)
+    hash.add(this.place(shunned))
+    hash.add(shuns)
     // What everybody has heard is over.
     let heard = Infinity
     for (const { leaderEpoch } of world.replicas) heard = Math.min(heard, leaderEpoch)
@@ -130,6 +133,7 @@ export class Fingerprints {
       if (pending !== null) {
         hash.add(this.set(leader.maximalInSyncReplicas))
         hash.add(pending.uncertainAtMs ?? -1)
+        hash.add(pending.uncertainEpoch)
       }
       for (const each of order) {
         if (each === id) continue
@@ -183,6 +187,7 @@ export class Fingerprints {
         const { leaderEpoch, partitionEpoch, inSyncReplicas } = message.proposal
         hash.add(3)
         hash.add(message.copy)
+        hash.add(message.attempt.controllerEpoch)
         hash.add(this.place(message.from))
         hash.add(leaderEpoch)
         hash.add(ageOf(partitionEpoch, newest))
@@ -192,6 +197,7 @@ export class Fingerprints {
       case 'altered': {
         const { answer, proposal } = message
         hash.add(4)
+        hash.add(message.attempt.controllerEpoch)
         hash.add(this.place(message.to))
         hash.add(proposal.leaderEpoch)
         hash.add(ageOf(proposal.partitionEpoch, newest))
@@ -238,7 +244,7 @@ const ageOf = (partitionEpoch: number, newest: number): number => (partitionEpoc
 
 interface LeaderFields {
   followers: readonly { brokerId: number; logEndOffset: number; brokerEpoch: number }[]
-  isr: { pending: { kind: string; uncertainAtMs: number | null } | null }
+  isr: { pending: { kind: string; uncertainAtMs: number | null; uncertainEpoch: number } | null }
 }
 
 interface FollowerFields {

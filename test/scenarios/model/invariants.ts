@@ -78,6 +78,7 @@ export function converge(model: Model, start: World): World {
     assert(world.network.length === 0, 'messages end')
   }
   step({ do: 'wait', ms: attemptLifetimeMs })
+  if (world.shunned >= 0) step({ do: 'shun', replica: world.shunned })
   drain()
   if (world.znode.leader < 0) step({ do: 'elect', replica: world.znode.inSyncReplicas[0]! })
   for (let round = 0; round < 12; round++) {

@@ -1,6 +1,6 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
-import type { IsrAnswer, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
+import type { IsrAnswer, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
 import type { FetchAnswer, FetchStep } from '@millrace/broker/core/partition/partition-follower'
 import type { LeaderEffects, LeaderTerms } from '@millrace/broker/core/partition/partition-leader'
 import { answerAlterPartition } from './controller-answer.ts'
@@ -31,6 +31,10 @@ export interface Bounds {
   readonly copiedAlters: boolean
   /** Restarts of a replica outside the ISR that lose the end of its log. */
   readonly restarts: number
+  /** Controllers that are elected after the first. */
+  readonly successions: number
+  /** How often a controller takes a replica to be shutting down, or thinks better of it. */
+  readonly shuns: number
   readonly minInSyncReplicas: number
   /** -1: whoever is behind lags, so any shrink may happen at any time. */
   readonly lagTimeMaxMs: number
@@ -48,6 +52,9 @@ export type Action =
       readonly replica: number
     }
   | { readonly do: 'hear'; readonly replica: number; readonly epoch: number }
+  /** Another controller: what earlier ones wrote it has read, and what is for them is not written any more. */
+  | { readonly do: 'succeed' }
+  | { readonly do: 'shun'; readonly replica: number }
   /** The message arrives. `lost`: its answer does not; `held`: its answer is under way. */
   | { readonly do: 'deliver'; readonly message: number; readonly then: 'answered' | 'lost' | 'held' }
   | { readonly do: 'wait'; readonly ms: number }
@@ -124,6 +131,9 @@ export class Model {
       network: [],
       exposed: [],
       restarts: 0,
+      controllerEpoch: 1,
+      shunned: -1,
+      shuns: 0,
       nowMs: 0,
     }
     for (const replica of this.ids) world = this.apply(world, { do: 'hear', replica, epoch: 0 })
@@ -148,6 +158,9 @@ export class Model {
         if (epoch !== leaderEpoch) actions.push({ do: 'hear', replica, epoch })
       }
       const isInSync = znode.inSyncReplicas.includes(replica)
+      if (world.shuns < bounds.shuns && (world.shunned === -1 ? !isInSync : world.shunned === replica)) {
+        actions.push({ do: 'shun', replica })
+      }
       if (world.restarts < bounds.restarts && !isInSync) actions.push({ do: 'restart', replica })
       if (orders.length <= bounds.lastEpoch) {
         if (znode.leader === replica || (isInSync && znode.inSyncReplicas.length > 1))
@@ -158,6 +171,7 @@ export class Model {
         }
       }
     }
+    if (world.controllerEpoch <= bounds.successions) actions.push({ do: 'succeed' })
     network.forEach((held, message) => {
       actions.push({ do: 'deliver', message, then: 'answered' })
       if (held.kind === 'fetch') actions.push({ do: 'deliver', message, then: 'held' })
@@ -211,14 +225,27 @@ export class Model {
       case 'deliver':
         this.deliver(world.network[action.message]!, action.then)
         break
+      case 'succeed':
+        this.world = { ...world, controllerEpoch: world.controllerEpoch + 1, shunned: -1 }
+        break
+      case 'shun':
+        this.world = { ...world, shunned: world.shunned === -1 ? action.replica : -1, shuns: world.shuns + 1 }
+        break
       case 'wait':
-        this.world = { ...world, nowMs: world.nowMs + action.ms }
+        this.wait(action.ms)
         break
     }
     for (const { replica, proposal } of this.told) {
-      this.send({ kind: 'alter', from: replica, copy: 0, proposal })
+      this.propose(replica, proposal)
     }
     return this.world
+  }
+
+  /** What machines assume of time: so old an attempt, of whose answer nobody heard, has died. */
+  private wait(ms: number): void {
+    const { network, nowMs } = this.world
+    const isDead = (each: Message): boolean => ms >= attemptLifetimeMs && each.kind === 'alter' && each.copy === 1
+    this.world = { ...this.world, nowMs: nowMs + ms, network: network.filter(each => !isDead(each)) }
   }
 
   private write(id: number): void {
@@ -385,7 +412,10 @@ export class Model {
   }
 
   private deliver(message: Message, then: 'answered' | 'lost' | 'held'): void {
-    if (message.kind !== 'alter' || then !== 'lost') this.forget(message)
+    // Whose answer is lost is sent again, one attempt at a time: it stays, unless the next is for another controller.
+    const staysOn =
+      message.kind === 'alter' && then === 'lost' && message.attempt.controllerEpoch === this.world.controllerEpoch
+    if (!staysOn) this.forget(message)
     switch (message.kind) {
       case 'fetch': {
         const { from, to, brokerEpoch, asked } = message
@@ -401,24 +431,31 @@ export class Model {
         return
       }
       case 'altered':
-        return this.tell(message.to, message.proposal, message.answer)
+        return this.tell(message.to, message.proposal, message.answer, message.attempt)
       case 'alter': {
-        const { from, proposal } = message
-        const { znode, answer } = answerAlterPartition(this.machines, this.world, from, proposal)
+        const { from, proposal, attempt } = message
+        const { machines } = this
+        const { znode, answer } = answerAlterPartition(machines, this.world, from, proposal, attempt.controllerEpoch)
         if (znode !== null) this.world = { ...this.world, znode }
         if (then === 'lost' && this.bounds.copiedAlters) this.send({ ...message, copy: 1 })
-        if (then === 'held') this.send({ kind: 'altered', to: from, proposal, answer })
-        else if (message.copy === 0) this.tell(from, proposal, then === 'lost' ? 'unknown' : answer)
+        if (then === 'held') this.send({ kind: 'altered', to: from, proposal, answer, attempt })
+        else if (message.copy === 0) this.tell(from, proposal, then === 'lost' ? 'unknown' : answer, attempt)
         return
       }
     }
   }
 
-  private tell(id: number, proposal: IsrProposal, answer: IsrAnswer): void {
+  /** To the controller in office: a leader that has not heard of it is turned away, and asks again. */
+  private propose(from: number, proposal: IsrProposal): void {
+    const { nowMs: sentAtMs, controllerEpoch } = this.world
+    this.send({ kind: 'alter', from, copy: 0, proposal, attempt: { sentAtMs, controllerEpoch } })
+  }
+
+  private tell(id: number, proposal: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): void {
     const replica = this.touch(id)
     if (replica.leader === null) return
-    const verdict = replica.leader.onIsrAnswer(proposal, answer, this.world.nowMs)
-    if (verdict === 'retry') this.send({ kind: 'alter', from: id, copy: 0, proposal })
+    const verdict = replica.leader.onIsrAnswer(proposal, answer, this.world.nowMs, attempt)
+    if (verdict === 'retry') this.propose(id, proposal)
     if (verdict === 'committed') replica.partitionEpoch = replica.leader.partitionEpoch
   }
 
@@ -459,7 +496,13 @@ export class Model {
     const { network } = this.world
     const isThere =
       message.kind === 'alter' &&
-      network.some(each => each.kind === 'alter' && each.proposal === message.proposal && each.copy === message.copy)
+      network.some(
+        each =>
+          each.kind === 'alter' &&
+          each.proposal === message.proposal &&
+          each.copy === message.copy &&
+          each.attempt.controllerEpoch === message.attempt.controllerEpoch,
+      )
     if (!isThere) this.world = { ...this.world, network: [...network, message] }
   }
 

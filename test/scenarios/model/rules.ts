@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '@millrace/protocol/errors'
-import type { CommittedIsr, IsrAnswer, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
+import type { CommittedIsr, IsrAnswer, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
 import type {
   FetchAnswer,
   FetchStep,
@@ -13,6 +13,11 @@ import type { Machines } from './machines.ts'
 import { Model } from './model.ts'
 import { searchBounds } from './setups.ts'
 import { ModelLog } from './world.ts'
+
+/** For an attempt that any controller may write. */
+const anyController = -1
+/** Sent and answered in the same moment. */
+const sent = (sentAtMs: number, controllerEpoch: number): IsrAttempt => ({ sentAtMs, controllerEpoch })
 
 /** What one machine must do in one situation: the lines of the reference that no search over three replicas can see. */
 export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
@@ -33,7 +38,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     leader.onAppended(6, 1)
     leader.onTick(500)
     assert.equal(leader.completion(), ErrorCode.NONE, 'a shrink that is not confirmed')
-    leader.onIsrAnswer(proposals[0]!, stored([1], 10), 501)
+    leader.onIsrAnswer(proposals[0]!, stored([1], 10), 501, sent(501, anyController))
     assert.equal(leader.completion(), ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND)
     assert.equal(leader.highWatermark, 5, 'too few replicas commit nothing')
   },
@@ -57,7 +62,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
       [leader.isrState, leader.inSyncReplicas, leader.maximalInSyncReplicas],
       ['pending-expand', [1], [1, 3]],
     )
-    leader.onIsrAnswer(proposals[0]!, stored([1, 3], 10), 1)
+    leader.onIsrAnswer(proposals[0]!, stored([1, 3], 10), 1, sent(1, anyController))
     assert.deepEqual([leader.isrState, leader.inSyncReplicas, leader.partitionEpoch], ['committed', [1, 3], 10])
     fetch(2, 0, 2)
     assert.equal(proposals[1]!.partitionEpoch, 10)
@@ -144,14 +149,16 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     leaving.fetch(2, 5, 500)
     leaving.leader.onTick(500)
     assert.deepEqual([leaving.leader.isrState, leaving.advances], ['pending-shrink', []])
-    leaving.leader.onIsrAnswer(leaving.proposals[0]!, stored([1, 2], 10), 501)
+    leaving.leader.onIsrAnswer(leaving.proposals[0]!, stored([1, 2], 10), 501, sent(501, anyController))
     assert.deepEqual(leaving.advances, [5])
   },
   'AlterPartition: what each answer does': machines => {
     const after = (...answers: readonly IsrAnswer[]): unknown[] => {
       const { leader, fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2] })
       fetch(3, 0, 0)
-      const verdicts = answers.map((answer, index) => leader.onIsrAnswer(proposals[0]!, answer, index))
+      const verdicts = answers.map((answer, index) =>
+        leader.onIsrAnswer(proposals[0]!, answer, index, sent(index, anyController)),
+      )
       return [...verdicts, leader.inSyncReplicas.length, leader.maximalInSyncReplicas.length]
     }
     assert.deepEqual(after(stored([1, 2, 3], 10)), ['committed', 3, 3])
@@ -199,7 +206,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
   'AlterPartition: refused after its lost attempt has died: reverted; read back: only what is newer': machines => {
     const { leader, fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2] })
     fetch(3, 0, 0)
-    leader.onIsrAnswer(proposals[0]!, 'unknown', 100)
+    leader.onIsrAnswer(proposals[0]!, 'unknown', 100, sent(100, anyController))
     assert.equal(leader.onTruth(stored([1, 2], 9), 101), 'ignored', 'the request may still be waiting')
     assert.equal(leader.onTruth({ ...stored([1, 2], 11), leaderEpoch: 6 }, 101), 'ignored')
     assert.equal(leader.isrState, 'pending-expand')
@@ -207,18 +214,57 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     assert.deepEqual([leader.inSyncReplicas, leader.isrState], [[1, 2, 3], 'committed'])
     const other = leaderOf(machines, { inSyncReplicas: [1, 2] })
     other.fetch(3, 0, 0)
-    other.leader.onIsrAnswer(other.proposals[0]!, 'unknown', 100)
+    other.leader.onIsrAnswer(other.proposals[0]!, 'unknown', 100, sent(100, anyController))
     const refused = { errorCode: ErrorCode.INELIGIBLE_REPLICA }
-    assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1099), 'retry')
-    assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1100), 'reverted')
+    assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1099, sent(1099, anyController)), 'retry')
+    assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1100, sent(1100, anyController)), 'reverted')
+  },
+  'AlterPartition: lost, then refused: reverted at once by a newer controller than all that it was for, else not before it has died':
+    machines => {
+      const refused = { errorCode: ErrorCode.INELIGIBLE_REPLICA }
+      /** `lost`: for whom the attempts were that got no answer; `by`: who refuses. */
+      const verdict = (lost: readonly number[], by: number, nowMs = 101, sentAtMs = nowMs): unknown => {
+        const { leader, fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2] })
+        fetch(3, 0, 0)
+        for (const controllerEpoch of lost)
+          leader.onIsrAnswer(proposals[0]!, 'unknown', 100, sent(100, controllerEpoch))
+        return leader.onIsrAnswer(proposals[0]!, refused, nowMs, sent(sentAtMs, by))
+      }
+      assert.equal(verdict([7], 8), 'reverted')
+      assert.equal(verdict([6, 7], 8), 'reverted')
+      assert.equal(verdict([7], 7), 'retry', 'the other attempt may wait at the same controller')
+      assert.equal(verdict([8, 7], 8), 'retry', 'the newest counts')
+      assert.equal(verdict([anyController], 8), 'retry', 'it may be written by any')
+      assert.equal(verdict([7, anyController, 7], 8), 'retry')
+      assert.equal(verdict([7], anyController), 'retry', 'nobody knows who refuses')
+      assert.equal(verdict([8], 8, 1100), 'reverted', 'it has died')
+      assert.equal(verdict([8], 8, 1100, 1099), 'retry', 'it may have been written after this one was refused')
+    },
+  'AlterPartition: for another term: NOT_CONTROLLER, whatever it asks for': ({
+    ControllerState,
+    planAlterPartition,
+  }) => {
+    const of = (controllerEpoch?: number): number => {
+      const settings = { brokerId: 1, controllerEpoch: 7, interBrokerListener: 'PLAINTEXT', deleteTopics: true }
+      const state = new ControllerState(settings)
+      state.addBroker({ id: 1, epoch: 10, rack: null, endpoints: [] })
+      const epoch = controllerEpoch === undefined ? {} : { controllerEpoch }
+      const step = planAlterPartition(state, { brokerId: 1, brokerEpoch: 10, ...epoch, proposals: [] }).next()
+      return step.done === true ? step.value.errorCode : ErrorCode.NONE
+    }
+    assert.deepEqual([of(6), of(7), of(8)], [ErrorCode.NOT_CONTROLLER, ErrorCode.NONE, ErrorCode.NOT_CONTROLLER])
+    assert.deepEqual([of(), of(anyController)], [ErrorCode.NONE, ErrorCode.NONE])
   },
   'AlterPartition: a late answer to a proposal that is over: ignored, and the next one stays open': machines => {
     const { leader, fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2] })
     fetch(3, 0, 0)
-    leader.onIsrAnswer(proposals[0]!, { errorCode: ErrorCode.INELIGIBLE_REPLICA }, 1)
+    leader.onIsrAnswer(proposals[0]!, { errorCode: ErrorCode.INELIGIBLE_REPLICA }, 1, sent(1, anyController))
     fetch(3, 0, 2, 31)
-    assert.equal(leader.onIsrAnswer(proposals[0]!, { errorCode: ErrorCode.INELIGIBLE_REPLICA }, 3), 'ignored')
-    assert.equal(leader.onIsrAnswer(proposals[0]!, stored([1, 2, 3], 10), 3), 'ignored')
+    assert.equal(
+      leader.onIsrAnswer(proposals[0]!, { errorCode: ErrorCode.INELIGIBLE_REPLICA }, 3, sent(3, anyController)),
+      'ignored',
+    )
+    assert.equal(leader.onIsrAnswer(proposals[0]!, stored([1, 2, 3], 10), 3, sent(3, anyController)), 'ignored')
     assert.deepEqual([leader.isrState, leader.maximalInSyncReplicas], ['pending-expand', [1, 2, 3]])
   },
   'a new leader: begins its epoch before anything is written, and its end may not be trusted before it is reached':
@@ -322,11 +368,13 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
         brokerEpoch = 0,
       ): unknown => {
         const inSyncReplicas = members.map(brokerId => ({ brokerId, brokerEpoch }))
-        const { answer, znode: written } = answerAlterPartition(machines, { ...world, znode }, 0, {
-          leaderEpoch,
-          partitionEpoch,
-          inSyncReplicas,
-        })
+        const { answer, znode: written } = answerAlterPartition(
+          machines,
+          { ...world, znode },
+          0,
+          { leaderEpoch, partitionEpoch, inSyncReplicas },
+          anyController,
+        )
         return typeof answer !== 'string' && 'errorCode' in answer
           ? answer.errorCode
           : (written?.inSyncReplicas ?? 'as it is')

@@ -145,6 +145,8 @@ const weightOf: Readonly<Record<Action['do'], number>> = {
   ask: 3,
   'ask-and-hold': 3,
   restart: 4,
+  succeed: 2,
+  shun: 3,
   lose: 1,
   elect: 1,
   'fail-over': 2,
@@ -160,6 +162,7 @@ function describe(world: World, action: Action): string {
     const who = 'from' in message ? `from ${message.from}` : `to ${message.to}`
     return `deliver ${kind} ${who}, ${action.then}`
   }
+  if (action.do === 'succeed') return `controller ${world.controllerEpoch + 1} is elected`
   if (action.do === 'wait') return `wait ${action.ms} ms`
   return `${action.do} ${action.replica}${action.do === 'hear' ? ` (epoch ${action.epoch})` : ''}`
 }

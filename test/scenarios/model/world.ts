@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@millrace/protocol/errors'
 import type { LeaderEpochCache } from '@millrace/broker/core/log/leader-epoch-cache'
-import type { IsrAnswer, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
+import type { IsrAnswer, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
 import type { FetchAnswer, FetchStep, PartitionFollower } from '@millrace/broker/core/partition/partition-follower'
 import type { PartitionLeader } from '@millrace/broker/core/partition/partition-leader'
 
@@ -15,6 +15,12 @@ export interface World {
   readonly exposed: readonly Rec[]
   /** Lossy restarts so far. */
   readonly restarts: number
+  /** The controller in office: its epoch. */
+  readonly controllerEpoch: number
+  /** The replica that this controller takes to be shutting down; -1: none. Its successors do not know of it. */
+  readonly shunned: number
+  /** How often a controller changed its mind about that. */
+  readonly shuns: number
   readonly nowMs: number
 }
 
@@ -50,8 +56,20 @@ export type Message =
       readonly records: readonly Rec[]
     }
   /** `copy` 1: an earlier attempt, whose answer nobody waits for; it may arrive long after. */
-  | { readonly kind: 'alter'; readonly from: number; readonly copy: 0 | 1; readonly proposal: IsrProposal }
-  | { readonly kind: 'altered'; readonly to: number; readonly proposal: IsrProposal; readonly answer: IsrAnswer }
+  | {
+      readonly kind: 'alter'
+      readonly from: number
+      readonly copy: 0 | 1
+      readonly proposal: IsrProposal
+      readonly attempt: IsrAttempt
+    }
+  | {
+      readonly kind: 'altered'
+      readonly to: number
+      readonly proposal: IsrProposal
+      readonly answer: IsrAnswer
+      readonly attempt: IsrAttempt
+    }
 
 /** One broker's copy: the log, and the machine of its role. */
 export interface Replica {

@@ -4,6 +4,7 @@
 // - Between brokers: a leader proposes other in-sync replicas (KIP-497). The controller checks what the leader knows against
 //   what is stored, writes it, and tells all brokers before it answers.
 // - INELIGIBLE_REPLICA for members that are down, shutting down, or not the incarnation that has caught up.
+// - NOT_CONTROLLER for a request that is for another term than this controller's (`controllerEpoch`, which Kafka does not have).
 // Version notes
 // - v0-1: topics by name; OPERATION_NOT_ATTEMPTED where later versions say INELIGIBLE_REPLICA. v1: recovery state (KIP-704).
 // - v2: topic ids (KIP-841). v3: broker epochs of the members (KIP-903); -1 is not checked.
@@ -27,10 +28,11 @@ export default defineHandler(
   alterPartitionResponse,
   [0, 3],
   async (request, { apiVersion }, { controller }: Pick<TopicServices, 'controller'>) => {
-    const { brokerId, brokerEpoch } = request
+    const { brokerId, brokerEpoch, controllerEpoch } = request
     const answer = await controller.alterPartition({
       brokerId,
       brokerEpoch,
+      controllerEpoch,
       proposals: proposalsOf(request, apiVersion),
     })
     if (answer.errorCode !== ErrorCode.NONE) return { throttleTimeMs: 0, errorCode: answer.errorCode, topics: [] }

@@ -61,6 +61,25 @@ test('AlterPartition: asked of the controller: written, and known to every broke
   }
 })
 
+test('AlterPartition: for one term: written in it, and by no later controller', async () => {
+  const [second, first] = [await cluster.start(2), await cluster.start(1), await cluster.start(3)]
+  await create(first, 't', [[1, 3]])
+  const ask = async (ids: readonly number[], controllerEpoch: number): Promise<string> => {
+    const { controller } = cluster.active!
+    const answer = await settled(controller.alterPartition({ ...(await isrChange(first, ids)), controllerEpoch }))
+    return errorName(answer.errorCode === ErrorCode.NONE ? answer.proposals[0]!.errorCode : answer.errorCode)
+  }
+  const { controllerEpoch } = second.controller
+  expect(await ask([1], controllerEpoch)).toBe('NONE')
+  await cluster.kill(2)
+  const next = cluster.active!.controller.controllerEpoch
+  expect(next).toBeGreaterThan(controllerEpoch)
+  expect(await ask([1, 3], controllerEpoch)).toBe('NOT_CONTROLLER')
+  expect((await stateOf(first)).inSyncReplicas).toEqual([1])
+  expect(await ask([1, 3], next)).toBe('NONE')
+  expect((await stateOf(first)).inSyncReplicas).toEqual([1, 3])
+})
+
 test('every request for the controller: asked of another broker: NOT_CONTROLLER', async () => {
   const [first, other] = [await cluster.start(1), await cluster.start(2)]
   await create(first, 't', [[1, 2]])

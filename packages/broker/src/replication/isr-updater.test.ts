@@ -3,7 +3,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import type { AlterPartitionRequest, AlterPartitionResponse } from '@millrace/protocol/messages/56-alter-partition'
 import { silentLogger } from '@millrace/runtime/logger'
 import { VirtualTime } from '@millrace/testing/world/virtual-time'
-import type { IsrAnswer, IsrProposal, ProposalVerdict } from '../core/partition/in-sync-set.ts'
+import type { IsrAnswer, IsrAttempt, IsrProposal, ProposalVerdict } from '../core/partition/in-sync-set.ts'
 import { IsrUpdater } from './isr-updater.ts'
 import type { Partition } from './partition.ts'
 
@@ -21,8 +21,11 @@ class Proposer {
     this.partition = partition
   }
 
-  onIsrAnswer(_: IsrProposal, answer: IsrAnswer): ProposalVerdict {
+  readonly attempts: IsrAttempt[] = []
+
+  onIsrAnswer(_: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): ProposalVerdict {
     this.answers.push(answer)
+    this.attempts.push(attempt)
     return this.verdict
   }
 }
@@ -31,6 +34,7 @@ class Proposer {
 class Controller {
   readonly requests: AlterPartitionRequest[] = []
   version = 3
+  isReachable = true
   answer: (response: Partial<AlterPartitionResponse>) => void = () => {}
   fail: (error: Error) => void = () => {}
 
@@ -40,6 +44,7 @@ class Controller {
     value: (version: number) => never,
     versions: readonly [number, number],
   ): Promise<never> {
+    if (!this.isReachable) return Promise.reject(new Error('refused'))
     this.version = Math.min(this.version, versions[1])
     this.requests.push(value(this.version))
     return new Promise((resolve, reject) => {
@@ -54,13 +59,20 @@ class Controller {
   }
 }
 
-function open(): { time: VirtualTime; controller: Controller; updater: IsrUpdater; propose: (who: Proposer) => void } {
+function open(terms = { controllerEpoch: 9 }): {
+  time: VirtualTime
+  controller: Controller
+  updater: IsrUpdater
+  propose: (who: Proposer) => void
+} {
   const time = new VirtualTime()
   const controller = new Controller()
   const updater = new IsrUpdater({
     controller: controller as never,
     brokerId: 1,
     brokerEpoch: () => 41,
+    controllerEpoch: () => terms.controllerEpoch,
+    clock: time,
     timers: time,
     logger: silentLogger,
   })
@@ -142,6 +154,39 @@ describe('in-sync set updates', () => {
     end(controller)
     await time.run(1000)
     expect(controller.requests).toHaveLength(2)
+  })
+
+  test('each attempt is for the controller that is known when it leaves; what became of it is told with that', async () => {
+    const terms = { controllerEpoch: 9 }
+    const { time, controller, propose } = open(terms)
+    const startedMs = time.monotonicMs()
+    const who = new Proposer(0)
+    who.verdict = 'retry'
+    propose(who)
+    await time.run()
+    terms.controllerEpoch = 10
+    controller.fail(new Error('lost'))
+    await time.run(50)
+    controller.answer(committed(0))
+    await time.run()
+    expect(controller.requests.map(({ controllerEpoch }) => controllerEpoch)).toEqual([9, 10])
+    expect(who.attempts).toEqual([
+      { controllerEpoch: 9, sentAtMs: startedMs },
+      { controllerEpoch: 10, sentAtMs: startedMs + 50 },
+    ])
+  })
+
+  test('the controller is not reached: nothing left, so nothing is in doubt', async () => {
+    const { time, controller, propose } = open()
+    const who = new Proposer(0)
+    who.verdict = 'retry'
+    controller.isReachable = false
+    propose(who)
+    await time.run()
+    expect(who.answers).toEqual([{ errorCode: ErrorCode.NOT_CONTROLLER }])
+    controller.isReachable = true
+    await time.run(50)
+    expect(controller.requests).toHaveLength(1)
   })
 
   test('a topic without id: the version that names topics', async () => {

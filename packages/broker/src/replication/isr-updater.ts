@@ -7,9 +7,9 @@ import {
 } from '@millrace/protocol/messages/56-alter-partition'
 import type { Message, VersionRange } from '@millrace/protocol/schema'
 import type { Logger } from '@millrace/runtime/logger'
-import type { Timer, Timers } from '@millrace/runtime/ports'
+import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
 import { ZERO_TOPIC_ID } from '../core/partition/controller-request-acceptance.ts'
-import type { IsrAnswer, IsrProposal } from '../core/partition/in-sync-set.ts'
+import { AnyController, type IsrAnswer, type IsrAttempt, type IsrProposal } from '../core/partition/in-sync-set.ts'
 import type { Partition } from './partition.ts'
 
 /** Where leaders send their proposals. */
@@ -33,6 +33,9 @@ export interface IsrUpdaterOptions {
   readonly controller: ControllerChannel
   readonly brokerId: number
   readonly brokerEpoch: () => number
+  /** Newest controller epoch that this broker has heard of; AnyController where controllers may be Kafka's, who do not look. */
+  readonly controllerEpoch: () => number
+  readonly clock: Clock
   readonly timers: Timers
   readonly logger: Logger
 }
@@ -41,6 +44,9 @@ const retryMs = 50
 /** Topics are named by id since 2. */
 const versionsWithIds: VersionRange = [0, 3]
 const versionsWithNames: VersionRange = [0, 1]
+
+/** The controller was not reached: as if somebody else had answered. */
+const neverSent: IsrAnswer = { errorCode: ErrorCode.NOT_CONTROLLER }
 
 type Row = AlterPartitionRequest['topics'][number]['partitions'][number]
 
@@ -95,16 +101,26 @@ export class IsrUpdater implements IsrProposals {
     this.waiting.clear()
     const versions = [...sent.keys()].every(({ topicId }) => topicId !== null) ? versionsWithIds : versionsWithNames
     let response: AlterPartitionResponse
+    const { clock, controllerEpoch } = this.options
+    let attempt: IsrAttempt = { sentAtMs: clock.monotonicMs(), controllerEpoch: AnyController }
+    let isSent = false
+    const settle = (partition: Partition, proposal: IsrProposal, answer: IsrAnswer): void =>
+      this.settle(partition, proposal, answer, attempt)
     try {
       response = await this.options.controller.requestAs(
         alterPartitionRequest,
         alterPartitionResponse,
-        version => this.request(sent, version),
+        version => {
+          isSent = true
+          attempt = { sentAtMs: clock.monotonicMs(), controllerEpoch: controllerEpoch() }
+          return this.request(sent, version, attempt.controllerEpoch)
+        },
         versions,
       )
     } catch (error) {
       this.options.logger.debug('in-sync replicas could not be proposed', { count: sent.size, error: String(error) })
-      for (const [partition, proposal] of sent) this.settle(partition, proposal, 'unknown')
+      const fate = isSent ? 'unknown' : neverSent
+      for (const [partition, proposal] of sent) settle(partition, proposal, fate)
       return
     }
     if (this.isClosed) return
@@ -113,7 +129,7 @@ export class IsrUpdater implements IsrProposals {
       this.options.logger.info('controller refuses proposals, they go again', { count: sent.size, error })
       // Of the whole request, before any of it was looked at.
       for (const [partition, proposal] of sent) {
-        this.settle(partition, proposal, { errorCode: response.errorCode as ErrorCode })
+        settle(partition, proposal, { errorCode: response.errorCode as ErrorCode })
       }
       return
     }
@@ -122,11 +138,15 @@ export class IsrUpdater implements IsrProposals {
       const answer =
         answers.get(keyOf(partition.topic, partition.partition)) ??
         answers.get(keyOf(partition.topicId ?? '', partition.partition))
-      this.settle(partition, proposal, answer ?? 'unknown')
+      settle(partition, proposal, answer ?? 'unknown')
     }
   }
 
-  private request(sent: ReadonlyMap<Partition, IsrProposal>, version: number): AlterPartitionRequest {
+  private request(
+    sent: ReadonlyMap<Partition, IsrProposal>,
+    version: number,
+    controllerEpoch: number,
+  ): AlterPartitionRequest {
     const topics = new Map<string, AlterPartitionRequest['topics'][number]>()
     for (const [{ topic: topicName, topicId, partition }, proposal] of sent) {
       let row = topics.get(topicName)
@@ -135,12 +155,12 @@ export class IsrUpdater implements IsrProposals {
       row.partitions.push(rowOf(partition, proposal, version))
     }
     const { brokerId, brokerEpoch } = this.options
-    return { brokerId, brokerEpoch: brokerEpoch(), topics: [...topics.values()] }
+    return { brokerId, brokerEpoch: brokerEpoch(), topics: [...topics.values()], controllerEpoch }
   }
 
-  private settle(partition: Partition, proposal: IsrProposal, answer: IsrAnswer): void {
+  private settle(partition: Partition, proposal: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): void {
     if (this.isClosed) return
-    const verdict = partition.onIsrAnswer(proposal, answer)
+    const verdict = partition.onIsrAnswer(proposal, answer, attempt)
     if (verdict !== 'retry') return
     // A newer proposal of the same partition takes its place; there is none while this one is not settled.
     if (!this.waiting.has(partition)) this.waiting.set(partition, proposal)

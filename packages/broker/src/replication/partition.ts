@@ -3,7 +3,13 @@ import { assert } from '@millrace/runtime/invariant'
 import type { AppendOutcome } from '../core/log/append-outcome.ts'
 import type { EpochEndOffset } from '../core/log/leader-epoch-cache.ts'
 import type { FollowerFetch } from '../core/partition/follower-progress.ts'
-import type { CommittedIsr, IsrAnswer, IsrProposal, ProposalVerdict } from '../core/partition/in-sync-set.ts'
+import type {
+  CommittedIsr,
+  IsrAnswer,
+  IsrAttempt,
+  IsrProposal,
+  ProposalVerdict,
+} from '../core/partition/in-sync-set.ts'
 import { checkLeaderEpoch } from '../core/partition/leader-epoch-check.ts'
 import { assertOrdered, type LogOffsets } from '../core/partition/log-offsets.ts'
 import type { FollowedOffsets } from '../core/partition/partition-follower.ts'
@@ -349,9 +355,9 @@ export class Partition implements LogEffects, LeaderEffects {
     return note
   }
 
-  /** The controller's answer to a proposal; what to do with it now. */
-  onIsrAnswer(proposal: IsrProposal, answer: IsrAnswer): ProposalVerdict {
-    return this.leader?.onIsrAnswer(proposal, answer, this.monotonicMs()) ?? 'ignored'
+  /** The controller's answer to one sending of a proposal; what to do with it now. */
+  onIsrAnswer(proposal: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): ProposalVerdict {
+    return this.leader?.onIsrAnswer(proposal, answer, this.monotonicMs(), attempt) ?? 'ignored'
   }
 
   /** The controller told everybody: it may be the only answer to a proposal that ever comes. */

@@ -11,7 +11,7 @@ import { silentLogger } from '@millrace/runtime/logger'
 import { batchOf } from '@millrace/testing/world/log-records'
 import { MemoryLogs } from '@millrace/testing/world/memory-logs'
 import { VirtualTime } from '@millrace/testing/world/virtual-time'
-import type { IsrProposal } from '../core/partition/in-sync-set.ts'
+import { AnyController, type IsrProposal } from '../core/partition/in-sync-set.ts'
 import { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { CommitListener } from './commit-waiters.ts'
 import type { Partition } from './partition.ts'
@@ -161,7 +161,7 @@ describe('followers of a leader', () => {
     follow(0)
     const { codes } = await produce(-1)
     await time.run(2 * lagTimeMaxMs)
-    hosted().onIsrAnswer(proposals[0]!, 'unknown')
+    hosted().onIsrAnswer(proposals[0]!, 'unknown', { sentAtMs: 0, controllerEpoch: AnyController })
     expect(codes).toEqual([])
     tell({ isr: [1], zkVersion: 1 })
     expect(hosted().inSyncReplicas).toEqual([1])

@@ -3,6 +3,7 @@ import type { Logger } from '@millrace/runtime/logger'
 import type { Clock, Timers } from '@millrace/runtime/ports'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { BrokerSettings } from '../settings/broker-settings.ts'
+import { AnyController } from '../core/partition/in-sync-set.ts'
 import { IsrUpdater, type ControllerChannel } from './isr-updater.ts'
 import { LeaderProof, type OwnRegistration } from './leader-proof.ts'
 import type { Replication } from './partitions.ts'
@@ -12,6 +13,8 @@ import { ReplicationThrottle } from './replication-throttle.ts'
 export interface BrokerReplicationOptions {
   readonly brokerId: number
   readonly brokerEpoch: () => number
+  /** Newest that this broker has heard of. */
+  readonly controllerEpoch: () => number
   readonly settings: BrokerSettings
   readonly metadata: MetadataCache
   /** The listener between brokers. */
@@ -44,7 +47,10 @@ export class BrokerReplication implements Replication {
     const { registration } = options
     const { clock } = ports
     this.proof = new LeaderProof({ registration, sessionTimeoutMs: this.sessionTimeoutMs, clock, timers })
-    this.proposals = new IsrUpdater({ controller, brokerId, brokerEpoch, timers, logger })
+    // Kafka's controllers do not look at the term that a proposal is for: what this switch says of the cluster holds here, too.
+    const areAllMillrace = settings.get('millrace.fast.failure.detection.enable')
+    const controllerEpoch = areAllMillrace ? options.controllerEpoch : () => AnyController
+    this.proposals = new IsrUpdater({ controller, brokerId, brokerEpoch, controllerEpoch, clock, timers, logger })
     const windows = {
       windowMs: settings.get('replication.quota.window.size.seconds') * 1000,
       windowCount: settings.get('replication.quota.window.num'),

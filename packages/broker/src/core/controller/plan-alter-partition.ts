@@ -13,6 +13,8 @@ import { RequestBatch } from './request-batch.ts'
 export interface IsrChange {
   readonly brokerId: number
   readonly brokerEpoch: number
+  /** The only term in which this may be written; -1 or left out: any. */
+  readonly controllerEpoch?: number
   readonly proposals: readonly IsrProposal[]
 }
 
@@ -52,6 +54,9 @@ export interface IsrProposalAnswer {
  * (reference 2.10). The leader epoch stays: the same leader goes on.
  */
 export function* planAlterPartition(state: ControllerState, change: IsrChange): Plan<IsrChangeAnswer> {
+  // Its leader gave it up when it heard of the next term: it may be refused there by now, and forgotten.
+  const isForAnotherTerm = (change.controllerEpoch ?? -1) !== -1 && change.controllerEpoch !== state.controllerEpoch
+  if (isForAnotherTerm) return { errorCode: ErrorCode.NOT_CONTROLLER, proposals: [] }
   if (state.brokers.get(change.brokerId)?.epoch !== change.brokerEpoch) {
     return { errorCode: ErrorCode.STALE_BROKER_EPOCH, proposals: [] }
   }

@@ -39,6 +39,18 @@ interface Pending {
   readonly maximal: readonly number[]
   /** When an attempt last ended without an answer that tells its fate; null: none did. */
   uncertainAtMs: number | null
+  /** The newest controller epoch that such an attempt was for; Infinity: it was for any. */
+  uncertainEpoch: number
+}
+
+/** An attempt that any controller may write, also one that is elected later. */
+export const AnyController = -1
+
+/** One sending of a proposal. */
+export interface IsrAttempt {
+  readonly sentAtMs: number
+  /** The only controller epoch in which it may be written, or AnyController. */
+  readonly controllerEpoch: number
 }
 
 /** Refused, and not written. */
@@ -118,18 +130,23 @@ export class InSyncSet {
     return this.propose('pending-shrink', inSyncReplicas, this.members)
   }
 
-  onAnswer(proposal: IsrProposal, answer: IsrAnswer, nowMs: number): ProposalVerdict {
+  /** `attempt`: the one that this answers. */
+  onAnswer(proposal: IsrProposal, answer: IsrAnswer, nowMs: number, attempt: IsrAttempt): ProposalVerdict {
+    const { controllerEpoch, sentAtMs } = attempt
     const { pending } = this
     if (pending === null || pending.proposal !== proposal) return 'ignored'
-    if (answer === 'unknown') return this.onUncertain(pending, nowMs)
+    if (answer === 'unknown') return this.onUncertain(pending, nowMs, controllerEpoch)
     if ('leaderEpoch' in answer) return this.onCommitted(answer)
     if (overtaken.has(answer.errorCode)) return 'abandoned'
     if (turnedAway.has(answer.errorCode)) return 'retry'
     // The controller failed somewhere, perhaps after it had written.
-    if (!refusals.has(answer.errorCode)) return this.onUncertain(pending, nowMs)
-    // This attempt was refused; one that got no answer may still arrive, and be written where this one was not.
-    const { uncertainAtMs } = pending
-    if (uncertainAtMs !== null && nowMs - uncertainAtMs < this.attemptLifetimeMs) return 'retry'
+    if (!refusals.has(answer.errorCode)) return this.onUncertain(pending, nowMs, controllerEpoch)
+    // This attempt was refused; one that got no answer may still arrive, and be written where this one was not. Unless it was for an
+    // earlier term: this controller read what earlier ones had written when it was elected, and nothing is written in their terms any more.
+    const { uncertainAtMs, uncertainEpoch } = pending
+    const mayArrive = uncertainAtMs !== null && controllerEpoch <= uncertainEpoch
+    // Not before that one has died was this one looked at: had it been written in between, it would have been found written.
+    if (mayArrive && sentAtMs - uncertainAtMs < this.attemptLifetimeMs) return 'retry'
     this.pending = null
     return 'reverted'
   }
@@ -143,8 +160,10 @@ export class InSyncSet {
     return this.onCommitted(truth)
   }
 
-  private onUncertain(pending: Pending, nowMs: number): ProposalVerdict {
+  private onUncertain(pending: Pending, nowMs: number, controllerEpoch: number): ProposalVerdict {
     pending.uncertainAtMs = nowMs
+    pending.uncertainEpoch =
+      controllerEpoch === AnyController ? Infinity : Math.max(pending.uncertainEpoch, controllerEpoch)
     return 'retry'
   }
 
@@ -169,7 +188,7 @@ export class InSyncSet {
   ): IsrProposal {
     assert(this.pending === null, 'one change at a time: two could both be written')
     const proposal = { leaderEpoch: this.leaderEpoch, partitionEpoch: this.epoch, inSyncReplicas }
-    this.pending = { kind, proposal, maximal, uncertainAtMs: null }
+    this.pending = { kind, proposal, maximal, uncertainAtMs: null, uncertainEpoch: AnyController }
     return proposal
   }
 }

@@ -1,7 +1,14 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
 import { FollowerProgress, type FollowerFetch } from './follower-progress.ts'
-import { InSyncSet, type CommittedIsr, type IsrAnswer, type IsrProposal, type ProposalVerdict } from './in-sync-set.ts'
+import {
+  InSyncSet,
+  type CommittedIsr,
+  type IsrAnswer,
+  type IsrAttempt,
+  type IsrProposal,
+  type ProposalVerdict,
+} from './in-sync-set.ts'
 
 /** What the shell must do next. The core itself touches no socket, file, timer or clock. */
 export interface LeaderEffects {
@@ -182,9 +189,9 @@ export class PartitionLeader {
     this.advance(nowMs)
   }
 
-  /** What came back for a proposal; the verdict says whether to send it again. */
-  onIsrAnswer(proposal: IsrProposal, answer: IsrAnswer, nowMs: number): ProposalVerdict {
-    const verdict = this.isr.onAnswer(proposal, answer, nowMs)
+  /** What came back for one sending of a proposal; the verdict says whether to send it again. */
+  onIsrAnswer(proposal: IsrProposal, answer: IsrAnswer, nowMs: number, attempt: IsrAttempt): ProposalVerdict {
+    const verdict = this.isr.onAnswer(proposal, answer, nowMs, attempt)
     this.assertLeads()
     this.advance(nowMs)
     return verdict
