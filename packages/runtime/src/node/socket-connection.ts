@@ -45,6 +45,8 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   /** Written to the socket, not yet taken by the system. */
   readonly #batches: Batch[] = []
   #batchesBytes = 0
+  /** Set while `_write` is on the stack: has the system taken it all? */
+  #direct: 'begun' | 'taken' | null = null
 
   #isPaused = false
   #isClosing = false
@@ -157,37 +159,78 @@ export class SocketConnection implements FrameConnection, TurnFlush {
   /** Everything of this turn in one write: small parts copied together, large ones as they are, in one writev. */
   #write(): void {
     const parts = this.#parts
-    const bytes = this.#partsBytes
-    this.#batches.push({ bytes, onWritten: this.#partsWritten })
-    this.#batchesBytes += bytes
+    const batch = { bytes: this.#partsBytes, onWritten: this.#partsWritten }
     this.#parts = []
     this.#partsBytes = 0
     this.#partsWritten = null
 
-    const socket = this.socket
     if (parts.length === 1) {
-      socket.write(parts[0]!, this.#onBatchWritten)
+      this.#writeOne(parts[0]!, batch)
       return
     }
-    if (bytes <= this.#home.shared.output.length && parts.every(isSmall)) {
-      this.#writeSmall(parts, bytes)
+    if (batch.bytes <= this.#home.shared.output.length && parts.every(isSmall)) {
+      this.#writeSmall(parts, batch)
       return
     }
+    this.#queue(batch)
     const pieces = joinSmall(parts)
     const last = pieces.pop()!
+    const socket = this.socket
     socket.cork()
     for (const piece of pieces) socket.write(piece)
     socket.write(last, this.#onBatchWritten)
     socket.uncork()
   }
 
-  /** The usual case. The system takes small writes at once, so the buffer that joined them is free again when `write` returns. */
-  #writeSmall(parts: readonly Uint8Array[], bytes: number): void {
+  /** The usual case. The system takes small writes at once, so the buffer that joined them is free again. */
+  #writeSmall(parts: readonly Uint8Array[], batch: Batch): void {
     const shared = this.#home.shared
     const output = shared.output
     copyTogether(parts, output)
-    this.socket.write(output.subarray(0, bytes), this.#onBatchWritten)
-    if (this.socket.writableLength > 0) shared.replaceOutput()
+    if (!this.#writeOne(output.subarray(0, batch.bytes), batch)) shared.replaceOutput()
+  }
+
+  /**
+   * True when the system took all of it at once. Goes by `_write`, what a stream calls to have a chunk written: the bookkeeping of `write` (state,
+   * an object and a tick for each callback) costs 1 µs, a tenth of a small request. In order with what `write` writes, because while the
+   * stream keeps anything back it gets this too.
+   */
+  #writeOne(bytes: Uint8Array, batch: Batch): boolean {
+    const { socket } = this
+    if (socket.writableLength > 0) {
+      this.#queue(batch)
+      socket.write(bytes, this.#onBatchWritten)
+      return false
+    }
+    this.#direct = 'begun'
+    socket._write(bytes, 'buffer' as BufferEncoding, this.#onDirectlyWritten)
+    const isTaken = this.#isTaken()
+    this.#direct = null
+    if (isTaken) this.#finish(batch)
+    else this.#queue(batch)
+    return isTaken
+  }
+
+  #isTaken(): boolean {
+    return this.#direct === 'taken'
+  }
+
+  #queue(batch: Batch): void {
+    this.#batches.push(batch)
+    this.#batchesBytes += batch.bytes
+  }
+
+  #finish({ onWritten }: Batch): void {
+    if (onWritten !== null) for (const written of onWritten) written()
+    if (this.queuedBytes === 0 && !this.#isClosing) this.#receiver?.onDrained?.()
+  }
+
+  readonly #onDirectlyWritten = (error?: Error | null): void => {
+    const isFailed = error !== undefined && error !== null
+    // As a stream does; what was not written is told so when the socket is closed.
+    if (isFailed) this.socket.destroy(error)
+    else if (this.#direct === null) this.#onBatchWritten()
+    else this.#direct = 'taken'
   }
 
   readonly #onBatchWritten = (): void => {
@@ -195,8 +238,7 @@ export class SocketConnection implements FrameConnection, TurnFlush {
     const batch = this.#batches.shift()
     assert(batch !== undefined, 'each batch is written once')
     this.#batchesBytes -= batch.bytes
-    if (batch.onWritten !== null) for (const written of batch.onWritten) written()
-    if (this.queuedBytes === 0 && !this.#isClosing) this.#receiver?.onDrained?.()
+    this.#finish(batch)
   }
 
   #onSocketClosed(): void {

@@ -417,6 +417,29 @@ describe('transport', () => {
     expect(connection.queuedBytes).toBe(0)
   })
 
+  test('small and large answers in turn to a reader that stalls: in order, each told of once', async () => {
+    const server = await serve()
+    const socket = await rawClient(server.listener.port)
+    socket.pause()
+    const { connection } = await server.connection()
+    const told: number[] = []
+    const frames: Buffer[] = []
+    for (let more = 20; more > 0; more -= connection.queuedBytes > 0 ? 1 : 0) {
+      const index = frames.length
+      frames.push(framed(Buffer.alloc(index % 3 === 2 ? 200_000 : 100, index % 251)))
+      connection.send([frames[index]!], () => told.push(index))
+      if (index % 2 === 0) await nextTurn()
+    }
+    expect(told.length).toBeLessThan(frames.length)
+    const chunks: Buffer[] = []
+    socket.on('data', chunk => chunks.push(chunk))
+    socket.resume()
+    connection.close()
+    await new Promise(resolve => socket.on('close', resolve))
+    expect(Buffer.concat(chunks).equals(Buffer.concat(frames))).toBe(true)
+    expect(told.toSorted((a, b) => a - b)).toEqual([...frames.keys()])
+  })
+
   test('onDrained: after everything queued was taken', async () => {
     const server = await serve()
     const socket = await rawClient(server.listener.port)
