@@ -25,7 +25,7 @@ export default defineHandler(
       clientHost: `/${context.clientAddress}`,
       rebalanceTimeoutMs: apiVersion === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
       protocols: request.protocols.map(({ name }, index) => ({ name, metadata: metadata[index]! })),
-      freshMemberId: `${groupInstanceId ?? clientId}-${uuidText(random)}`,
+      freshMemberId: memberId === '' ? `${groupInstanceId ?? clientId}-${uuidText(random)}` : '',
       requiresKnownMemberId: apiVersion >= 4 && groupInstanceId === null,
       supportsSkippingAssignment: apiVersion >= 9,
     })

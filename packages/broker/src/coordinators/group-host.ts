@@ -73,7 +73,7 @@ export class GroupHost {
     if (this.#isSettling) return
     this.#isSettling = true
     try {
-      for (let effects = this.shard.take(); isSomething(effects); effects = this.shard.take()) this.#apply(effects)
+      while (this.shard.hasEffects) this.#apply(this.shard.take())
     } finally {
       this.#isSettling = false
     }
@@ -110,6 +110,3 @@ export class GroupHost {
     timers.set(key, deadline)
   }
 }
-
-const isSomething = ({ writes, replies, timers }: Effects): boolean =>
-  writes.length > 0 || replies.length > 0 || timers.length > 0

@@ -197,6 +197,8 @@ export class Connection implements FrameReceiver, RequestOrigin {
 
   /** Sends what may leave, then starts what may start. */
   private flush(): void {
+    // Who is answered at once was active a moment ago, when the frame came.
+    this.lastActiveMs = this.clock.monotonicMs()
     for (let next = this.order.takeAnswered(); next !== null; next = this.order.takeAnswered()) {
       this.send(next)
       if (this.isClosing) return
@@ -227,7 +229,6 @@ export class Connection implements FrameReceiver, RequestOrigin {
     const answer = request.result
     assert(answer !== null, 'only answered requests leave')
     this.releaseFrame(request)
-    this.lastActiveMs = this.clock.monotonicMs()
     if (answer.kind === 'parts' && !this.transport.isClosed) {
       if (request.hasFinisher) this.transport.send(answer.parts, () => request.finish())
       else this.transport.send(answer.parts)

@@ -9,6 +9,18 @@ test('random: bytes: as many as asked, and others each time', () => {
   expect(random.bytes(100_000)).toHaveLength(100_000)
 })
 
+test('random: small draws and large in turn: nothing comes twice, and nothing is left unset', () => {
+  const random = new NodeRandom()
+  const drawn: string[] = []
+  for (let i = 0; i < 1000; i++) {
+    drawn.push(Buffer.from(random.bytes(i % 5 === 0 ? 65 : 16)).toString('hex').slice(0, 32), random.uint32().toString()) // prettier-ignore
+  }
+  const long = drawn.filter(text => text.length === 32)
+  expect(long).toHaveLength(1000)
+  expect(new Set(long).size).toBe(1000)
+  expect(long.filter(text => text.includes('0000000000'))).toEqual([])
+})
+
 test('random: uint32: every bit is set about half of the time', () => {
   const random = new NodeRandom()
   const count = 20_000

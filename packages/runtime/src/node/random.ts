@@ -11,21 +11,36 @@ export class NodeRandom implements Random {
   #position = this.#block.length
 
   uint32(): number {
-    if (this.#position === this.#block.length) {
-      fill(this.#block)
-      this.#position = 0
-    }
-    const value = this.#block.readUInt32LE(this.#position)
-    this.#position += 4
-    return value
+    return this.#block.readUInt32LE(this.#take(4))
   }
 
   bytes(count: number): Uint8Array {
     const bytes = Buffer.allocUnsafeSlow(count)
-    fill(bytes)
+    if (count > drawnInBlocksMax) {
+      fill(bytes)
+      return bytes
+    }
+    const start = this.#take(count)
+    this.#block.copy(bytes, 0, start, start + count)
+    // May be a secret: it is kept where it was asked for, and nowhere else.
+    this.#block.fill(0, start, start + count)
     return bytes
   }
+
+  /** Where the next `count` bytes of the block are, which nobody gets again. */
+  #take(count: number): number {
+    if (this.#position + count > this.#block.length) {
+      fill(this.#block)
+      this.#position = 0
+    }
+    const start = this.#position
+    this.#position += count
+    return start
+  }
 }
+
+/** A call to the system costs as much as the rest of a small request. */
+const drawnInBlocksMax = 64
 
 /** Null: there is none. Undefined: not looked for yet. Stays open: one for the process. */
 let device: number | null | undefined

@@ -33,7 +33,7 @@ export interface JoinRequest {
   readonly rebalanceTimeoutMs: number
   readonly protocolType: string
   readonly protocols: readonly GroupProtocol[]
-  /** The id of the member if it has to get one: chance is the caller's. */
+  /** The id of the member if it has none yet: chance is the caller's. */
   readonly freshMemberId: string
   /** v4 and up (KIP-394): a new dynamic member is first told its id, then joins with it. */
   readonly requiresKnownMemberId: boolean

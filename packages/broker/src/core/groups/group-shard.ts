@@ -47,6 +47,11 @@ export class GroupShard {
     this.#classic = new ClassicGroup(settings, this.#step)
   }
 
+  /** Is there anything to take? Most heartbeats ask for nothing. */
+  get hasEffects(): boolean {
+    return !this.#step.isEmpty
+  }
+
   /** What the steps since the last call asked for. */
   take(): Effects {
     return this.#step.take()

@@ -56,6 +56,10 @@ export class Step {
     outcome?.(errorCode, now)
   }
 
+  get isEmpty(): boolean {
+    return this.#writes.length === 0 && this.#replies.length === 0 && this.#timers.length === 0
+  }
+
   take(): Effects {
     const effects = { writes: this.#writes, replies: this.#replies, timers: this.#timers }
     this.#writes = []
