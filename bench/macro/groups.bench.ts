@@ -1,8 +1,8 @@
 /**
  * Consumer groups of bundled Millrace brokers and of Apache Kafka 3.9.1, in one run on the same ZooKeeper: all brokers pinned to
- * core 0, the load (C, bench/macro/load) to core 1, one load at a time, the brokers in turn. Kafka is warmed up first and its best
- * run is taken; of ours the median. group.initial.rebalance.delay.ms=0, otherwise default settings but for sizes.
- *   npm run bench -- macro/groups [--only commits|replicated|members|load|idle] [--quick]
+ * core 0, the load (C, bench/macro/load) to core 1, one load at a time, the brokers in turn. Each is warmed up first until it gets no
+ * faster; of Kafka the best run is taken, of ours the median. group.initial.rebalance.delay.ms=0, otherwise default settings but for sizes.
+ *   npm run bench -- macro/groups [--part commits|replicated|join|leave|expire|load|idle] [--quick]
  * Each part is kept in bench/results/groups.json, so that they may be run one by one; --quick leaves groups-quick.json.
  */
 import { execFileSync } from 'node:child_process'
@@ -21,15 +21,15 @@ import {
   type ClusterUnderTest,
   type Name,
 } from './groups/clusters-under-test.ts'
-import { collectedMegabytes } from './groups/collected-memory.ts'
 import { measureLoad, type CoordinatorLoad } from './groups/coordinator-load.ts'
+import { measureEcho, measureIdleMembers, type IdleCost } from './groups/idle-members.ts'
+import { inTurns } from './groups/in-turns.ts'
 import { untilQuiet } from './load-generator.ts'
 
 const isQuick = process.argv.includes('--quick')
-const only = process.argv.includes('--only') ? process.argv[process.argv.indexOf('--only') + 1] : undefined
+const only = process.argv.includes('--part') ? process.argv[process.argv.indexOf('--part') + 1] : undefined
 const runs = isQuick ? 1 : 3
 const commitSeconds = isQuick ? 1 : 4
-const warmSeconds = isQuick ? 5 : 25
 const names: readonly Name[] = ['kafka', 'millrace']
 
 process.removeAllListeners('warning')
@@ -47,37 +47,16 @@ interface Rebalances {
   readonly minMs: number
   readonly maxMs: number
 }
-interface Idle {
-  readonly residentMegabytes: number
-  /** Resident after the broker has collected its garbage. */
-  readonly collectedMegabytes: number
-  readonly brokerCpu: number
-  readonly heartbeatsPerSecond: number
-  readonly cpuMicrosPerHeartbeat: number
-  readonly unsettled: number
-}
-
-/**
- * Runs a program of bench/macro/load on core 1 and reads the JSON that it prints. `beforeEnd` runs while its connections are still open, and adds
- * to the result.
- */
-async function generate<Result>(
-  program: 'commit' | 'members',
-  args: readonly (string | number)[],
-  beforeEnd: () => Promise<object> = () => Promise.resolve({}),
-): Promise<Result> {
+/** Runs a program of bench/macro/load on core 1 and reads the JSON that it prints. */
+async function generate<Result>(program: 'commit' | 'members', args: readonly (string | number)[]): Promise<Result> {
   const running = startProcess({
     name: program,
     command: 'taskset',
     args: ['-c', '1', join(work, program), ...args.map(String)],
-    stdin: 'pipe',
   })
-  await eventually(async () => running.output().endsWith('}\n') || running.exited, 180_000)
-  const more = running.exited ? {} : await beforeEnd()
-  running.child.stdin!.end()
   const code = await running.ended()
   if (code !== 0) throw new Error(`${program} ended with ${code}:\n${running.output()}`)
-  return { ...JSON.parse(running.output()), ...more } as Result
+  return JSON.parse(running.output()) as Result
 }
 
 const settings = {
@@ -85,6 +64,7 @@ const settings = {
   'group.min.session.timeout.ms': '500',
   'auto.create.topics.enable': 'false',
   'max.connections.per.ip': '20000',
+  'socket.listen.backlog.size': '4096',
 }
 
 const sorted = (values: readonly number[]): number[] => values.toSorted((a, b) => a - b)
@@ -128,26 +108,6 @@ async function withClusters<T>(
   }
 }
 
-/** Both kinds in turn, `runs` times, after Kafka was warmed up by the same. */
-async function inTurns<Result>(
-  clusters: readonly ClusterUnderTest[],
-  once: (cluster: ClusterUnderTest) => Promise<Result>,
-): Promise<Record<Name, Result[]>> {
-  for (const cluster of clusters) {
-    const endMs = Date.now() + (cluster.name === 'kafka' ? warmSeconds * 1000 : 1)
-    do await once(cluster)
-    while (Date.now() < endMs)
-  }
-  const results: Record<Name, Result[]> = { kafka: [], millrace: [] }
-  for (let run = 0; run < runs; run++) {
-    for (const cluster of clusters) {
-      await untilQuiet(5)
-      results[cluster.name].push(await once(cluster))
-    }
-  }
-  return results
-}
-
 async function commits(brokers: number, properties: Readonly<Record<string, string>>): Promise<Part> {
   return withClusters(brokers, properties, names, async clusters => {
     const coordinators = new Map<Name, number>()
@@ -156,43 +116,42 @@ async function commits(brokers: number, properties: Readonly<Record<string, stri
       coordinators.set(cluster.name, await coordinatorOf(cluster, 'load-0'))
     }
     await sleep(3000)
-    const results = await inTurns(clusters, async cluster => {
+    const once = async (cluster: ClusterUnderTest): Promise<Commits> => {
       const id = coordinators.get(cluster.name)!
       const args = [cluster.ports[id - 1]!, 16, 1, commitSeconds, 'c', 4, cluster.pid(id)]
       const result = await generate<Commits>('commit', args)
       if (result.errors > 0) throw new Error(`${cluster.name}: ${result.errors} commits were refused`)
       return result
-    })
+    }
+    const valueOf = ({ requestsPerSecond }: Commits): number => requestsPerSecond
+    const { results, warmUp } = await inTurns(clusters, runs, { once, valueOf, isRate: true }, isQuick)
     const rates = (name: Name): number[] => results[name].map(each => each.requestsPerSecond)
     const title = `OffsetCommit, 16 connections x 1, replication factor ${brokers}`
     return {
-      results,
+      results: { ...results, warmUp },
       rows: [compare(title, 'requests/s', true, { kafka: rates('kafka'), millrace: rates('millrace') })],
     }
   })
 }
 
-const rebalances = [
-  { mode: 'cold', title: 'join of 200 members from cold to Stable', args: [200, 7, 30_000] },
-  { mode: 'leave', title: 'rebalance of 50 members, from LeaveGroup to Stable', args: [50, 20, 30_000] },
-  { mode: 'expire', title: 'rebalance of 50 members, from session expiry to Stable', args: [50, 5, 600] },
-] as const
+const rebalances = {
+  join: { mode: 'cold', title: 'join of 200 members from cold to Stable', args: [200, 7, 30_000] },
+  leave: { mode: 'leave', title: 'rebalance of 50 members, from LeaveGroup to Stable', args: [50, 20, 30_000] },
+  expire: { mode: 'expire', title: 'rebalance of 50 members, from session expiry to Stable', args: [50, 7, 600] },
+} as const
 
-async function members(): Promise<Part> {
+async function rebalance(kind: keyof typeof rebalances): Promise<Part> {
+  const { mode, title, args } = rebalances[kind]
   return withClusters(1, { 'offsets.topic.replication.factor': '1' }, names, async clusters => {
     for (const cluster of clusters) await coordinatorOf(cluster, 'cold')
     await sleep(2000)
-    const all: Record<string, unknown> = {}
-    const rows: string[] = []
-    for (const { mode, title, args } of rebalances) {
-      const once = (cluster: ClusterUnderTest): Promise<Rebalances> =>
-        generate('members', [cluster.ports[0]!, mode, ...args])
-      const results = await inTurns(clusters, once)
-      const times = (name: Name): number[] => results[name].map(each => each.medianMs)
-      rows.push(compare(title, 'ms', false, { kafka: times('kafka'), millrace: times('millrace') }))
-      all[mode] = results
-    }
-    return { results: all, rows }
+    const once = (cluster: ClusterUnderTest): Promise<Rebalances> =>
+      generate('members', [cluster.ports[0]!, mode, ...args])
+    const valueOf = ({ medianMs }: Rebalances): number => medianMs
+    const { results, warmUp } = await inTurns(clusters, runs, { once, valueOf, isRate: false }, isQuick)
+    const times = (name: Name): number[] => results[name].map(valueOf)
+    const rows = [compare(title, 'ms', false, { kafka: times('kafka'), millrace: times('millrace') })]
+    return { results: { ...results, warmUp }, rows }
   })
 }
 
@@ -234,39 +193,33 @@ async function load(): Promise<Part> {
   })
 }
 
-/** Members that only send heartbeats, beside as many connections that ask for something else as often, and beside a C program that only answers. */
+/** Members that only send heartbeats, beside the same connections when they ask for something else as often, and beside a C program that only answers. */
 async function idle(): Promise<Part> {
   const count = isQuick ? 1_000 : 10_000
-  const args = [count, isQuick ? 5 : 15, 45_000]
-  const more = [100, 3_000]
-  const once = (mode: 'open' | 'idle'): Promise<Idle> =>
-    withClusters(1, { 'offsets.topic.replication.factor': '1' }, ['millrace'], async ([cluster]) => {
-      await coordinatorOf(cluster!, 'idle')
-      await sleep(2000)
-      const pid = cluster!.pid(1)
-      const { members: _, ...result } = await generate<Idle & { members: number }>(
-        'members',
-        [cluster!.ports[0]!, mode, ...args, pid, ...more],
-        () => collectedMegabytes(pid),
-      )
-      return result
-    })
+  const common = { program: join(work, 'members'), count, seconds: isQuick ? 5 : 20 }
+  const settleSeconds = isQuick ? 3 : 20
   const echo = startProcess({ name: 'echo', command: 'taskset', args: ['-c', '0', join(work, 'echo')] })
   await eventually(async () => echo.output().endsWith('\n'))
-  const floor = await generate<Idle>('members', [Number(echo.output()), 'echo', ...args, echo.pid, ...more])
+  const floor = await measureEcho({ ...common, settleSeconds: 3, port: Number(echo.output()), pid: echo.pid })
   await echo.stop()
-  const connections = await once('open')
-  const idlers = await once('idle')
-  if (idlers.unsettled > 0) throw new Error(`${idlers.unsettled} members are out of their groups`)
-  const megabytes = idlers.collectedMegabytes - connections.collectedMegabytes
-  const percent = (each: Idle): string => `${round(each.brokerCpu * 100)} %`
-  const beats = `${idlers.heartbeatsPerSecond} heartbeats/s`
+  const properties = { 'offsets.topic.replication.factor': '1' }
+  const { before, after } = await withClusters(1, properties, ['millrace'], async ([cluster]) => {
+    await coordinatorOf(cluster!, 'idle')
+    await sleep(2000)
+    return measureIdleMembers({ ...common, settleSeconds, port: cluster!.ports[0]!, pid: cluster!.pid(1) })
+  })
+  if (after.unsettled > 0) throw new Error(`${after.unsettled} members are out of their groups`)
+  const megabytes = after.collectedMegabytes! - before.collectedMegabytes!
+  const percent = (cost: IdleCost): string => `${round(cost.brokerCpu * 100)} %`
+  const beyond = after.brokerCpu - before.brokerCpu
+  const beats = `${after.requestsPerSecond} heartbeats/s of ${count} members`
   const rows = [
     `| ${count} idle members beyond their connections | ${round(megabytes)} MB | | | <= 20 MB | ${mark(megabytes <= 20)} |`,
-    `| ${beats} of a core (ApiVersions as often: ${percent(connections)}; a C program that only answers: ${percent(floor)}) | ${percent(idlers)} | | | <= 5 % | ${mark(idlers.brokerCpu <= 0.05)} |`,
+    `| ${beats}, of a core, all in all (a C program that only answers: ${percent(floor)}) | ${percent(after)} | | | <= 5 % | ${mark(after.brokerCpu <= 0.05)} |`,
+    `| the same, beyond the same connections asking for ApiVersions as often (${percent(before)}) | ${round(beyond * 100)} % | | | <= 5 % | ${mark(beyond <= 0.05)} |`,
   ]
   console.log(rows.join('\n'))
-  return { results: { floor, connections, idlers }, rows }
+  return { results: { floor, before, after }, rows }
 }
 
 interface Part {
@@ -276,7 +229,9 @@ interface Part {
 const parts: Readonly<Record<string, () => Promise<Part>>> = {
   commits: () => commits(1, { 'offsets.topic.replication.factor': '1' }),
   replicated: () => commits(3, { 'offsets.topic.replication.factor': '3', 'offsets.topic.num.partitions': '1' }),
-  members,
+  join: () => rebalance('join'),
+  leave: () => rebalance('leave'),
+  expire: () => rebalance('expire'),
   load,
   idle,
 }
@@ -289,6 +244,7 @@ for (const program of ['commit', 'members', 'echo']) {
 }
 const folder = join(root, 'bench', 'results')
 mkdirSync(folder, { recursive: true })
+if (only !== undefined && parts[only] === undefined) throw new RangeError(`no part '${only}'`)
 const file = join(folder, isQuick ? 'groups-quick.json' : 'groups.json')
 const report = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as Record<string, unknown>
 for (const [name, run] of Object.entries(parts)) {

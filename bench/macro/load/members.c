@@ -3,13 +3,15 @@
 //   members PORT cold   MEMBERS ROUNDS SESSION_MS           a new group per round: from the first JoinGroup until all have a part
 //   members PORT leave  MEMBERS ROUNDS SESSION_MS           one more member leaves: from its LeaveGroup until all have a part again
 //   members PORT expire MEMBERS ROUNDS SESSION_MS           one more member falls silent: from the end of its session until then
-//   members PORT idle   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS
-//   members PORT open   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS    connections alone, which ask for ApiVersions as often
-//   members PORT echo   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS    heartbeats to whoever answers anything (echo.c)
-// Prints one JSON object. All have a part: SyncGroup answered everybody for one generation, and its leader saw everybody.
+//   members PORT idle   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS SETTLE_SECONDS
+//     First the connections alone, which ask for ApiVersions as often as members send heartbeats; then they join groups and send heartbeats. After
+//     either it waits for a line on its input.
+//   members PORT echo   MEMBERS SECONDS SESSION_MS BROKER_PID GROUP_SIZE HEARTBEAT_MS SETTLE_SECONDS    heartbeats to whoever answers anything (echo.c)
+// Prints one JSON object; for idle one after the other. All have a part: SyncGroup answered everybody for one generation, and its leader saw everybody.
 #include "wire.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <sys/epoll.h>
 
 typedef enum { away, asking, joining, syncing, stable, leaving, silent, plain } State;
@@ -137,14 +139,14 @@ static void onAnswer(Member *m, const uint8_t *answer) {
     default: return;
   }
 }
-static int poller, isInputClosed;
-static void *inputClosed;
+static int poller, isInputReady;
+static void *inputReady;
 // One turn: answers, then heartbeats that are due.
 static void turn(int waitMs) {
   struct epoll_event events[512];
   int n = epoll_wait(poller, events, 512, waitMs);
   for (int i = 0; i < n; i++) {
-    if (events[i].data.ptr == inputClosed) { isInputClosed = 1; continue; }
+    if (events[i].data.ptr == inputReady) { isInputReady = 1; continue; }
     Member *m = events[i].data.ptr;
     if (m->answerMax - m->answerSize < 2048) m->answer = realloc(m->answer, m->answerMax = m->answerMax * 2 + 4096);
     ssize_t k = read(m->fd, m->answer + m->answerSize, m->answerMax - m->answerSize);
@@ -171,8 +173,9 @@ static int isSettled(int from, int to) {
   return 1;
 }
 static void untilSettled(int from, int to) {
+  // Does not sleep: its own millisecond would be part of what it measures.
   for (double limit = seconds() + 60; !isSettled(from, to);) {
-    turn(1);
+    turn(0);
     if (seconds() > limit) { fprintf(stderr, "the group did not settle within a minute\n"); exit(1); }
   }
 }
@@ -186,45 +189,54 @@ static double residentMegabytes(int pid) {
   if (file != NULL) fclose(file);
   return kilobytes / 1024;
 }
-static void idle(State without, double duration, int broker, int groupSize, double beatMs) {
-  for (int g = 0; g * groupSize < memberCount; g++) {
-    int from = g * groupSize, to = from + groupSize < memberCount ? from + groupSize : memberCount;
-    snprintf(groups[g].name, sizeof groups[g].name, "idle-%d", g);
-    if (without != away) {
-      for (int i = from; i < to; i++) { members[i].state = without; members[i].group = g; members[i].beatSeconds = beatMs / 1000; }
-      continue;
-    }
-    // While a group gathers, its members are told at once.
-    for (int i = from; i < to; i++) { members[i].group = g; members[i].beatSeconds = 0.05; join(&members[i]); }
-    untilSettled(from, to);
-    for (int i = from; i < to; i++) members[i].beatSeconds = beatMs / 1000;
-  }
-  // Heartbeats are spread over their interval.
+static struct epoll_event input = { .events = EPOLLIN, .data.ptr = &input };
+// Until somebody writes a line to our input, or closes it; the connections go on meanwhile.
+static void untilInput(void) {
+  inputReady = &input;
+  isInputReady = 0;
+  epoll_ctl(poller, EPOLL_CTL_ADD, 0, &input);
+  while (!isInputReady) turn(1);
+  char line[64];
+  if (read(0, line, sizeof line) < 0) perror("read");
+  epoll_ctl(poller, EPOLL_CTL_DEL, 0, &input);
+}
+// One request per connection and interval, spread over the interval: what the broker uses for that, once its compiler and collector are done with what was before.
+static void measureIdle(const char *name, double duration, double settleSeconds, int broker, double beatSeconds) {
   double spreadFrom = seconds();
-  for (int i = 0; i < memberCount; i++) members[i].beatAt = spreadFrom + beatMs / 1000 * i / memberCount;
-  double settle = seconds() + 3;
-  while (seconds() < settle) turn(1);
+  for (int i = 0; i < memberCount; i++) { members[i].beatSeconds = beatSeconds; members[i].beatAt = spreadFrom + beatSeconds * i / memberCount; }
+  while (seconds() < spreadFrom + settleSeconds) turn(1);
   double from = seconds(), cpuFrom = cpuSecondsOf(broker);
   long beatsFrom = beats;
   while (seconds() < from + duration) turn(1);
   double elapsed = seconds() - from, cpu = cpuSecondsOf(broker) - cpuFrom;
   int unsettled = 0;
-  for (int i = 0; i < memberCount; i++) unsettled += members[i].state != stable;
-  printf("{\"members\":%d,\"residentMegabytes\":%.1f,\"brokerCpu\":%.4f,\"heartbeatsPerSecond\":%.0f,\"cpuMicrosPerHeartbeat\":%.1f,\"unsettled\":%d}\n",
-    memberCount, residentMegabytes(broker), cpu / elapsed, (double)(beats - beatsFrom) / elapsed, beats > beatsFrom ? cpu * 1e6 / (double)(beats - beatsFrom) : 0, without == plain ? 0 : unsettled);
+  for (int i = 0; i < memberCount; i++) unsettled += members[i].state != stable && members[i].state != plain;
+  printf("{\"requests\":\"%s\",\"connections\":%d,\"residentMegabytes\":%.1f,\"brokerCpu\":%.4f,\"requestsPerSecond\":%.0f,\"cpuMicrosPerRequest\":%.1f,\"unsettled\":%d}\n",
+    name, memberCount, residentMegabytes(broker), cpu / elapsed, (double)(beats - beatsFrom) / elapsed, beats > beatsFrom ? cpu * 1e6 / (double)(beats - beatsFrom) : 0, unsettled);
   fflush(stdout);
-  // Until nobody wants to look at the broker any more.
-  struct epoll_event input = { .events = EPOLLIN, .data.ptr = &input };
-  epoll_ctl(poller, EPOLL_CTL_ADD, 0, &input);
-  inputClosed = &input;
-  while (!isInputClosed) turn(1);
+  untilInput();
+}
+static void joinAll(int groupSize) {
+  for (int g = 0; g * groupSize < memberCount; g++) {
+    int from = g * groupSize, to = from + groupSize < memberCount ? from + groupSize : memberCount;
+    snprintf(groups[g].name, sizeof groups[g].name, "idle-%d", g);
+    for (int i = from; i < to; i++) members[i].beatAt = HUGE_VAL;
+    for (int i = from; i < to; i++) while (members[i].isWaiting) turn(1);
+    // While a group gathers, its members are told at once.
+    for (int i = from; i < to; i++) { members[i].group = g; members[i].beatSeconds = 0.05; join(&members[i]); }
+    untilSettled(from, to);
+    for (int i = from; i < to; i++) { members[i].beatSeconds = 3; members[i].beatAt = seconds() + 3; }
+  }
 }
 int main(int count, char **argument) {
-  if (count < 6) { fprintf(stderr, "usage: members PORT cold|leave|expire|idle|open|echo MEMBERS ROUNDS|SECONDS SESSION_MS [BROKER_PID GROUP_SIZE HEARTBEAT_MS]\n"); return 2; }
+  if (count != 6 && count != 10) {
+    fprintf(stderr, "usage: members PORT cold|leave|expire|idle|echo MEMBERS ROUNDS|SECONDS SESSION_MS [BROKER_PID GROUP_SIZE HEARTBEAT_MS SETTLE_SECONDS]\n");
+    return 2;
+  }
   int port = atoi(argument[1]), rounds = atoi(argument[4]);
   const char *mode = argument[2];
-  int isCold = strcmp(mode, "cold") == 0, isExpiry = strcmp(mode, "expire") == 0, isIdle = strcmp(mode, "idle") == 0, isOpen = strcmp(mode, "open") == 0, isEcho = strcmp(mode, "echo") == 0;
-  memberCount = atoi(argument[3]) + (isCold || isIdle || isOpen || isEcho ? 0 : 1);
+  int isCold = strcmp(mode, "cold") == 0, isExpiry = strcmp(mode, "expire") == 0, isIdle = strcmp(mode, "idle") == 0, isEcho = strcmp(mode, "echo") == 0;
+  memberCount = atoi(argument[3]) + (isCold || isIdle || isEcho ? 0 : 1);
   sessionMs = atoi(argument[5]);
   members = calloc((size_t)memberCount, sizeof *members);
   groups = calloc((size_t)(memberCount > rounds ? memberCount : rounds) + 1, sizeof *groups);
@@ -237,7 +249,16 @@ int main(int count, char **argument) {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = m };
     epoll_ctl(poller, EPOLL_CTL_ADD, m->fd, &event);
   }
-  if (isIdle || isOpen || isEcho) { idle(isOpen ? plain : isEcho ? stable : away, atof(argument[4]), atoi(argument[6]), atoi(argument[7]), atof(argument[8])); return 0; }
+  if (isIdle || isEcho) {
+    double duration = atof(argument[4]), beatEvery = atof(argument[8]) / 1000, settleFor = atof(argument[9]);
+    int broker = atoi(argument[6]);
+    for (int i = 0; i < memberCount; i++) members[i].state = isEcho ? stable : plain;
+    measureIdle(isEcho ? "echo" : "ApiVersions", duration, settleFor, broker, beatEvery);
+    if (isEcho) return 0;
+    joinAll(atoi(argument[7]));
+    measureIdle("Heartbeat", duration, settleFor, broker, beatEvery);
+    return 0;
+  }
   double *times = calloc((size_t)rounds, sizeof *times);
   if (!isCold) {
     snprintf(groups[0].name, sizeof groups[0].name, "%s-%d", mode, getpid());
