@@ -30,7 +30,7 @@ import { gatherMsMax } from '../core/partition/gathering.ts'
 import { preferredReadReplica } from '../core/partition/preferred-read-replica.ts'
 import { Isolation } from '../replication/partition.ts'
 import { FetchWait } from './fetch-wait.ts'
-import { PartitionFetch, type FetchTerms } from './partition-fetch.ts'
+import { newsOf, PartitionFetch, type FetchTerms } from './partition-fetch.ts'
 import { answersLater, noAnswer, type Answer, type Handler, type RequestContext } from './handler.ts'
 import { addEndpoint, currentLeader } from './leader-endpoints.ts'
 import { encodeResponse } from './response-frame.ts'
@@ -65,26 +65,30 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
   const usesTopicIds = context.apiVersion >= 13
   const nameOf = (topic: string, topicId: string): string | null =>
     usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
+  const partitions: FetchPartition[] = []
+  for (const { topic, topicId, partitions: rows } of request.topics) {
+    const name = nameOf(topic, topicId)
+    for (const row of rows) {
+      partitions.push({
+        topic: name,
+        topicId,
+        partition: row.partition,
+        currentLeaderEpoch: row.currentLeaderEpoch,
+        fetchOffset: row.fetchOffset,
+        lastFetchedEpoch: row.lastFetchedEpoch,
+        logStartOffset: row.logStartOffset,
+        maxBytes: row.partitionMaxBytes,
+        interest: null,
+      })
+    }
+  }
   return fetchSessions.begin({
     sessionId: request.sessionId,
     sessionEpoch: request.sessionEpoch,
     usesTopicIds,
     isFollower: replicaIdOf(request, context.apiVersion) >= 0,
     nowMs: context.nowMs,
-    partitions: request.topics.flatMap(({ topic, topicId, partitions }) => {
-      const name = nameOf(topic, topicId)
-      return partitions.map(each => ({
-        topic: name,
-        topicId,
-        partition: each.partition,
-        currentLeaderEpoch: each.currentLeaderEpoch,
-        fetchOffset: each.fetchOffset,
-        lastFetchedEpoch: each.lastFetchedEpoch,
-        logStartOffset: each.logStartOffset,
-        maxBytes: each.partitionMaxBytes,
-        interest: null,
-      }))
-    }),
+    partitions,
     forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
       partitions.map(partition => ({ topic: nameOf(topic, topicId), topicId, partition })),
     ),
@@ -188,7 +192,7 @@ class FetchOperation {
 
   /** A higher high watermark alone can wait for the next answer, as in Kafka. */
   private onNews(asked: FetchPartition): void {
-    const news = new PartitionFetch(asked, this.terms, this.services.partitions).news()
+    const news = newsOf(asked, this.terms, this.services.partitions)
     if (news === 'error') return this.onReady()
     if (news === 'nothing' || this.willDecide || (this.minBytes > 1 && !this.findsEnough())) return
     // Other logs are written in this turn, too: what they have goes with the same answer.

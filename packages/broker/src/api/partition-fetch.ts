@@ -104,14 +104,6 @@ export class PartitionFetch implements FetchedPartition {
     return typeof found === 'number' ? found : ErrorCode.NONE
   }
 
-  /** What a read would find. Cheaper than one. */
-  news(): 'nothing' | 'records' | 'error' {
-    const found = this.find()
-    if (typeof found === 'number') return 'error'
-    const endOffset = found.endOffsetFor(this.terms.isolation)
-    return endOffset === this.asked.fetchOffset || this.isHeldBack(found) ? 'nothing' : 'records'
-  }
-
   /** Read to the end of what this reader may see. */
   get isServed(): boolean {
     if (this.partition === null || this.errorCode !== ErrorCode.NONE || this.isDiverging || this.hasMore) return false
@@ -198,11 +190,6 @@ export class PartitionFetch implements FetchedPartition {
     return true
   }
 
-  private isHeldBack(partition: Partition): boolean {
-    const { throttle, replicaId } = this.terms
-    return throttle !== null && !partition.inSyncReplicas.includes(replicaId) && throttle.holds(partition)
-  }
-
   /** From now on the follower's session hears of what happens to this partition. */
   private tie(found: Partition): void {
     const { interest } = this.asked
@@ -214,21 +201,7 @@ export class PartitionFetch implements FetchedPartition {
   }
 
   private find(): Partition | ErrorCode {
-    const { topic, partition, currentLeaderEpoch } = this.asked
-    if (topic === null) return ErrorCode.UNKNOWN_TOPIC_ID
-    const { replicaId, mustLead, apiVersion } = this.terms
-    const found = this.partitions.get(topic, partition, currentLeaderEpoch, mustLead)
-    if (typeof found === 'number') {
-      // Fetch knows the storage error since v6; before, another leader is the better hint.
-      return found === ErrorCode.KAFKA_STORAGE_ERROR && apiVersion <= 5 ? ErrorCode.NOT_LEADER_OR_FOLLOWER : found
-    }
-    if (replicaId >= 0 && !found.isReplica(replicaId)) {
-      return currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER
-    }
-    if (this.asked.topicId !== zeroTopicId && found.topicId !== null && found.topicId !== this.asked.topicId) {
-      return ErrorCode.INCONSISTENT_TOPIC_ID
-    }
-    return found
+    return findPartition(this.asked, this.terms, this.partitions)
   }
 
   private readRecords(partition: Partition, maxBytes: number, minOneBatch: boolean): void {
@@ -236,7 +209,7 @@ export class PartitionFetch implements FetchedPartition {
     const { fetchOffset } = this.asked
     const isCommitted = isolation === Isolation.readCommitted
     if (isCommitted) this.aborted = []
-    if ((maxBytes <= 0 && !minOneBatch) || this.isHeldBack(partition)) return
+    if ((maxBytes <= 0 && !minOneBatch) || isHeldBack(partition, this.terms)) return
     try {
       this.batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch })
     } catch (error) {
@@ -261,6 +234,40 @@ export class PartitionFetch implements FetchedPartition {
     this.logStartOffset = -1
     this.aborted = null
   }
+}
+
+/** What a read of this partition would find now. Cheaper than one. */
+export function newsOf(
+  asked: FetchPartition,
+  terms: FetchTerms,
+  partitions: Partitions,
+): 'nothing' | 'records' | 'error' {
+  const found = findPartition(asked, terms, partitions)
+  if (typeof found === 'number') return 'error'
+  const endOffset = found.endOffsetFor(terms.isolation)
+  return endOffset === asked.fetchOffset || isHeldBack(found, terms) ? 'nothing' : 'records'
+}
+
+function findPartition(asked: FetchPartition, terms: FetchTerms, partitions: Partitions): Partition | ErrorCode {
+  const { topic, partition, currentLeaderEpoch } = asked
+  if (topic === null) return ErrorCode.UNKNOWN_TOPIC_ID
+  const { replicaId, mustLead, apiVersion } = terms
+  const found = partitions.get(topic, partition, currentLeaderEpoch, mustLead)
+  if (typeof found === 'number') {
+    // Fetch knows the storage error since v6; before, another leader is the better hint.
+    return found === ErrorCode.KAFKA_STORAGE_ERROR && apiVersion <= 5 ? ErrorCode.NOT_LEADER_OR_FOLLOWER : found
+  }
+  if (replicaId >= 0 && !found.isReplica(replicaId)) {
+    return currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER
+  }
+  if (asked.topicId !== zeroTopicId && found.topicId !== null && found.topicId !== asked.topicId) {
+    return ErrorCode.INCONSISTENT_TOPIC_ID
+  }
+  return found
+}
+
+function isHeldBack(partition: Partition, { throttle, replicaId }: FetchTerms): boolean {
+  return throttle !== null && !partition.inSyncReplicas.includes(replicaId) && throttle.holds(partition)
 }
 
 const zeroTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'

@@ -77,8 +77,7 @@ interface Pending {
   readonly apiKey: number
   readonly apiVersion: number
   readonly correlationId: number
-  /** For messages to people: `Metadata v9`. */
-  readonly name: string
+  readonly request: string
   readonly parts: readonly Uint8Array[]
   readonly bytes: number
   readonly timeoutMs: number
@@ -263,13 +262,18 @@ export class Connection {
       return
     }
     const apiVersion = options.version ?? this.versionOf(request, options.versions)
-    const name = `${request.name} v${apiVersion}`
     const correlationId = this.#correlationId
     const parts = framed(encodeBody(request, value, { apiVersion, correlationId, clientId: this.#options.clientId }))
     const bytes = parts.reduce((sum, part) => sum + part.length, 0)
     // A request larger than the whole bound passes when nothing else is pending, else it never could.
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#options.pendingBytesMax) {
-      fail(new ConnectionOverloaded({ address: this.address, request: name, waitingBytes: this.#pendingBytes }))
+      fail(
+        new ConnectionOverloaded({
+          address: this.address,
+          request: `${request.name} v${apiVersion}`,
+          waitingBytes: this.#pendingBytes,
+        }),
+      )
       return
     }
     this.#correlationId = correlationId === 0x7fffffff ? 0 : correlationId + 1
@@ -279,7 +283,7 @@ export class Connection {
       apiKey: request.apiKey,
       apiVersion,
       correlationId,
-      name,
+      request: request.name,
       parts,
       bytes,
       timeoutMs,
@@ -334,7 +338,7 @@ export class Connection {
     const correlationId = decodeResponseHeader(body, pending)
     if (correlationId !== pending.correlationId) {
       throw new UnexpectedAnswer(
-        `${this.address} answers ${correlationId} where ${pending.correlationId} is due (${pending.name})`,
+        `${this.address} answers ${correlationId} where ${pending.correlationId} is due (${nameOf(pending)})`,
       )
     }
     this.#inFlight.shift()
@@ -352,7 +356,8 @@ export class Connection {
 
   #onTimeout(pending: Pending): void {
     pending.deadline = null
-    const { name: request, timeoutMs } = pending
+    const request = nameOf(pending)
+    const { timeoutMs } = pending
     const waitingAt = this.#waiting.indexOf(pending)
     const outcome: Outcome = waitingAt >= 0 ? 'not-sent' : 'unknown'
     if (waitingAt >= 0) this.#waiting.splice(waitingAt, 1)
@@ -392,7 +397,7 @@ export class Connection {
     for (const [pending, outcome] of failures) {
       this.#retire(pending)
       pending.fail(
-        new ConnectionLost({ outcome, address: this.address, request: pending.name }, { cause: cause ?? undefined }),
+        new ConnectionLost({ outcome, address: this.address, request: nameOf(pending) }, { cause: cause ?? undefined }),
       )
     }
   }
@@ -402,6 +407,11 @@ export class Connection {
     pending.deadline = null
     this.#pendingBytes -= pending.bytes
   }
+}
+
+/** For messages to people: `Metadata v9`. */
+function nameOf({ request, apiVersion }: Pending): string {
+  return `${request} v${apiVersion}`
 }
 
 function encodeBody<Q>(

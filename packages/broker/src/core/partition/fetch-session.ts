@@ -278,6 +278,8 @@ class FetchSession implements SessionValue {
   epoch = 1
   /** In the order to read: a Map keeps insertion order. */
   private readonly partitions = new Map<string, CachedPartition>()
+  /** The one at the end of that order. */
+  private last: CachedPartition | null = null
   /** Of a follower's session: what the next fetch reads. */
   private readonly due = new Set<CachedPartition>()
   private refreshedMs = -Infinity
@@ -333,6 +335,7 @@ class FetchSession implements SessionValue {
     const cached: CachedPartition = new CachedPartition(partition, this.isPrivileged ? () => this.news(cached) : null)
     if (row !== undefined) cached.remember(row)
     this.partitions.set(this.keyOf(partition), cached)
+    this.last = cached
     if (this.isPrivileged) this.due.add(cached)
   }
 
@@ -359,9 +362,13 @@ class FetchSession implements SessionValue {
     cached.end()
     this.due.delete(cached)
     this.partitions.delete(key)
+    if (this.last === cached) this.last = null
   }
 
   moveToEnd(partition: CachedPartition): void {
+    // A busy follower's session often has one busy partition; to move it costs a new table every other time.
+    if (this.last === partition) return
+    this.last = partition
     const key = this.keyOf(partition)
     this.partitions.delete(key)
     this.partitions.set(key, partition)
