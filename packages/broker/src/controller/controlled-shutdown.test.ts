@@ -115,6 +115,13 @@ test('controlled shutdown: something remains: asked three times, with the pause 
   expect(broker.asked.map(each => each.atMs)).toEqual([0, 5_000, 10_000])
 })
 
+test('controlled shutdown: the only other broker stops too, and that is heard after the answer: stops then', async () => {
+  const cluster = { replicas: [[1, 2]], brokers: [1, 2], controllerId: 1 }
+  const broker = new Leaving().tell(cluster)
+  const othersAreGone = (): void => void broker.time.after(40, () => broker.tell({ ...cluster, brokers: [1] }))
+  expect(await broker.leave([remaining(0)], othersAreGone)).toEqual({ isDone: false, asked: 1, tookMs: 40 })
+})
+
 test('controlled shutdown: the second try succeeds', async () => {
   const broker = new Leaving().tell({ replicas: [[1, 2]], brokers: [1, 2] })
   expect(await broker.leave([remaining(0), {}])).toEqual({ isDone: true, asked: 2, tookMs: 5_000 })

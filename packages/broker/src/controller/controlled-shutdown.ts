@@ -31,18 +31,21 @@ export async function handOver(options: ControlledShutdownOptions): Promise<bool
     if (!sharesPartitions(metadata, brokerId)) return true
     const { controllerId } = metadata
     // Nobody is left to ask or to take over: waiting would help nobody.
-    if (controllerId < 0 || metadata.aliveBrokers.every(broker => broker.id === brokerId)) return false
+    if (controllerId < 0 || isAlone(metadata, brokerId)) return false
     const remaining = await ask(options)
     if (remaining?.length === 0) return true
     if (remaining !== null && remaining.every(partition => isUnshared(metadata, brokerId, partition))) return false
     if (attempt === attempts) break
     logger.info('controlled shutdown is tried again', { attempt, remaining: remaining?.length ?? null })
-    // Another controller is asked at once.
-    await metadata.until(cache => cache.controllerId !== controllerId, backoffMs)
+    // Another controller is asked at once; and the last of a cluster that stops hears a moment later that the others are gone.
+    await metadata.until(cache => cache.controllerId !== controllerId || isAlone(cache, brokerId), backoffMs)
   }
   logger.warn('controlled shutdown did not succeed: the broker stops as it is', { attempts })
   return false
 }
+
+const isAlone = (metadata: MetadataCache, brokerId: number): boolean =>
+  metadata.aliveBrokers.every(({ id }) => id === brokerId)
 
 /** What is still led here; null: no controller that answers. */
 async function ask(options: ControlledShutdownOptions): Promise<readonly RemainingPartition[] | null> {

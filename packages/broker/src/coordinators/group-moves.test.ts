@@ -36,7 +36,7 @@ let other: ClusterClient
 beforeEach(async () => {
   cluster = await startCluster({
     brokers: 2,
-    properties: { 'auto.leader.rebalance.enable': 'false', 'controlled.shutdown.enable': 'false' },
+    properties: { 'auto.leader.rebalance.enable': 'false' },
   })
   client = new ClusterClient(() => cluster.brokers)
   other = new ClusterClient(() => cluster.brokers)
