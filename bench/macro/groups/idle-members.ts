@@ -1,5 +1,5 @@
 import { eventually, startProcess, type RunningProcess } from '../../../test/oracles/processes.ts'
-import { collectedMegabytes } from './collected-memory.ts'
+import { collectedMemory, type CollectedMemory } from './collected-memory.ts'
 
 /** What connections that ask for something every few seconds cost a broker. */
 export interface IdleCost {
@@ -10,9 +10,8 @@ export interface IdleCost {
   readonly requestsPerSecond: number
   readonly cpuMicrosPerRequest: number
   readonly unsettled: number
-  /** Resident after the broker has collected its garbage. */
-  readonly collectedMegabytes?: number
 }
+export type IdleCostAndMemory = IdleCost & CollectedMemory
 
 export interface IdleOptions {
   /** The members program. */
@@ -26,14 +25,16 @@ export interface IdleOptions {
 
 /**
  * The same connections to the same process, before and after they became members: first they only ask for ApiVersions, as often as members
- * send heartbeats. Memory is what is resident after three forced collections, each time.
+ * send heartbeats. Memory is what is left after three forced collections, each time.
  */
-export async function measureIdleMembers(options: IdleOptions): Promise<{ before: IdleCost; after: IdleCost }> {
+export async function measureIdleMembers(
+  options: IdleOptions,
+): Promise<{ before: IdleCostAndMemory; after: IdleCostAndMemory }> {
   const running = start('idle', options)
-  const costs: IdleCost[] = []
+  const costs: IdleCostAndMemory[] = []
   for (const _ of ['before', 'after']) {
     const line = await nextLine(running, costs.length)
-    costs.push({ ...(JSON.parse(line) as IdleCost), ...(await collectedMegabytes(options.pid)) })
+    costs.push({ ...(JSON.parse(line) as IdleCost), ...(await collectedMemory(options.pid)) })
     running.child.stdin!.write('\n')
   }
   running.child.stdin!.end()
