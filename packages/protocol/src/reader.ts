@@ -9,6 +9,10 @@ declare global {
   }
 }
 
+/** Small frames of all connections come in one buffer: its view is made once. */
+let lastBuffer: Buffer = Buffer.alloc(0)
+let lastView: DataView = new DataView(lastBuffer.buffer)
+
 /**
  * Reads one frame, or a part of one, from front to back. Never copies bytes: slices are views.
  * Every method throws MalformedMessage when the bytes end before the field does, and checks a length against the bytes that remain
@@ -28,7 +32,11 @@ export class Reader {
     this.buffer = buffer
     this.end = end
     this.position = start
-    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    if (buffer !== lastBuffer) {
+      lastBuffer = buffer
+      lastView = new DataView(buffer.buffer, buffer.byteOffset, buffer.length)
+    }
+    this.#view = lastView
   }
 
   /** Bytes not read yet. */

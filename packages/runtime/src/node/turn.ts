@@ -12,35 +12,46 @@ export interface TurnFlush {
  *                                                2. flushes           (one socket write per connection)
  * ```
  *
- * Both steps are immediates queued together, so they run in the same check phase; Node drains promise jobs between two
- * immediates. So an answer that is ready after the group commit, even a few `await`s later, leaves in this turn, and not
- * after another round of the loop. What is asked for from the second step on belongs to the next turn, which follows at once.
+ * Both steps are immediates of the same check phase; Node drains promise jobs between two immediates. So an answer that is ready
+ * after the group commit, even a few `await`s later, leaves in this turn, and not after another round of the loop. What is asked for
+ * from the second step on belongs to the next turn, which follows at once. Where nothing is to be done `soon`, as when only
+ * heartbeats come, the first immediate flushes and there is no second.
  */
 export class Turn {
   #soon: (() => void)[] = []
   #flushes: TurnFlush[] = []
-  #isScheduled = false
+  /** Immediates that are queued for this turn. */
+  #queued: 0 | 1 | 2 = 0
 
   /** Keeps the order of the calls. */
   soon(run: () => void): void {
     this.#soon.push(run)
-    this.#schedule()
+    this.#schedule(2)
   }
 
   /** The caller asks once per turn. */
   flushAtEnd(flush: TurnFlush): void {
     this.#flushes.push(flush)
-    this.#schedule()
+    this.#schedule(1)
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    setImmediate(this.#runSoon)
-    setImmediate(this.#runFlushes)
+  #schedule(steps: 1 | 2): void {
+    if (this.#queued === 0) {
+      this.#queued = 1
+      setImmediate(this.#runFirst)
+    }
+    if (this.#queued < steps) {
+      this.#queued = 2
+      setImmediate(this.#runFlushes)
+    }
   }
 
-  readonly #runSoon = (): void => {
+  readonly #runFirst = (): void => {
+    if (this.#queued === 1) this.#runFlushes()
+    else this.#runSoon()
+  }
+
+  #runSoon(): void {
     const callbacks = this.#soon
     if (callbacks.length === 0) return
     this.#soon = []
@@ -54,11 +65,11 @@ export class Turn {
   }
 
   readonly #runFlushes = (): void => {
-    this.#isScheduled = false
+    this.#queued = 0
     const flushes = this.#flushes
     this.#flushes = []
     for (const flush of flushes) flush.flushTurn()
     // Asked for by a `soon` callback while those ran: it belongs to the next turn.
-    if (this.#soon.length > 0) this.#schedule()
+    if (this.#soon.length > 0) this.#schedule(2)
   }
 }
