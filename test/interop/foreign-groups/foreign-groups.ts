@@ -7,7 +7,7 @@ import { RawProducer } from '@millrace/testing/workload/raw-producer'
 import { TopicLeaders } from '@millrace/testing/workload/topic-leaders'
 import { eventually } from '../../oracles/processes.ts'
 import { startMillrace, type MillraceCluster } from '../clusters.ts'
-import { clientKinds, groupKinds, sessionTimeoutMs, type ClientKind, type GroupKind } from './group-kinds.ts'
+import { clientAt, clientKinds, groupKinds, sessionTimeoutMs, type ClientKind, type GroupKind } from './group-kinds.ts'
 import { MembersProcess } from './members-process.ts'
 
 const topic = 'work'
@@ -106,8 +106,9 @@ export class ForeignGroups {
   }
 
   start(kind: GroupKind, place: string, fate: Fate): void {
-    const process = this.#processes.get(`${kind.client} ${fate}`)!
-    const { group, assignor, isStatic } = kind
+    const { group, isStatic } = kind
+    const { client, assignor } = clientAt(kind, place)
+    const process = this.#processes.get(`${client} ${fate}`)!
     const name = `${group}.${place}${++this.#starts}`
     this.#members.set(name, { name, kind, place, process })
     process.start({ member: name, group, topic, assignor, instance: isStatic ? `${group}.${place}` : null })

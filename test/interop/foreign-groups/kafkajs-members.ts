@@ -1,6 +1,6 @@
-// kafkajs consumers of many groups in one process: commands and events as in java/GroupMembers.java; ASSIGNOR is kafkajs's own, round-robin.
+// kafkajs consumers of many groups in one process: commands and events as in java/GroupMembers.java; ASSIGNOR is a name for kafkajs's own one.
 import { createInterface } from 'node:readline'
-import { Kafka, logLevel, type Consumer } from 'kafkajs'
+import { Kafka, logLevel, PartitionAssigners, type Consumer } from 'kafkajs'
 import { monotonicMs } from '@millrace/runtime/node/clock'
 
 process.removeAllListeners('warning') // kafkajs arms timers with negative delays, and Node says so each time
@@ -20,12 +20,14 @@ class Member {
   /** What it joined as, until it is known of which generation that is. */
   #newMemberId: string | null = null
 
-  constructor(name: string, groupId: string) {
+  constructor(name: string, groupId: string, assignor: string) {
     this.#name = name
     this.#group = groupId
     this.#consumer = kafka.consumer({
       ...{ groupId, sessionTimeout: 6_000, heartbeatInterval: 500, rebalanceTimeout: 6_000 },
       ...{ maxWaitTimeInMs: 100, metadataMaxAge: 2_000 },
+      // Others call theirs so: only then can they be in one group.
+      partitionAssigners: [config => ({ ...PartitionAssigners.roundRobin(config), name: assignor })],
       // It does not look for another coordinator when its own is gone: it gives up after so many attempts, and joins as somebody new.
       retry: { retries: 3, initialRetryTime: 100, maxRetryTime: 300 },
     })
@@ -101,9 +103,9 @@ class Member {
 const members = new Map<string, Member>()
 say({ type: 'ready' })
 for await (const line of createInterface({ input: process.stdin })) {
-  const [command, name = '', groupId = '', topic = ''] = line.split(' ')
+  const [command, name = '', groupId = '', topic = '', assignor = ''] = line.split(' ')
   if (command === 'start') {
-    const member = new Member(name, groupId)
+    const member = new Member(name, groupId, assignor)
     members.set(name, member)
     member.start(topic).catch((error: unknown) => member.fail(error))
   } else void members.get(name)!.stop()
