@@ -334,7 +334,7 @@ export class Broker {
       gathering: new Gathering(),
       deadlines,
       topicAutoCreation: topicCreation,
-      firstWord: new FirstWord({ metadata, expectsTopics: () => logs.all().length > 0 }),
+      firstWord: new FirstWord(metadata),
       advertisedApis: advertisedApis(handlers),
       finalizedFeaturesEpoch: () => features.epoch,
     }

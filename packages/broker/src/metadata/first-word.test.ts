@@ -12,10 +12,12 @@ const partitionState = {
 const topics = [{ topicName: 't', topicId: 'abcdefghijklmnopqrstuA', partitionStates: [partitionState] }]
 
 describe('questions to a broker that has just started', () => {
-  function started(expectsTopics: boolean) {
+  /** `expected`: the topics in ZooKeeper. */
+  function started(...expected: string[]) {
     const time = new VirtualTime()
     const metadata = new MetadataCache(time)
-    const firstWord = new FirstWord({ metadata, expectsTopics: () => expectsTopics })
+    metadata.expect(expected)
+    const firstWord = new FirstWord(metadata)
     let isAnswered = false
     const ask = (): void => {
       const waiting = firstWord.wait()
@@ -27,8 +29,8 @@ describe('questions to a broker that has just started', () => {
     return { time, ask, say, firstWord, isAnswered: () => isAnswered }
   }
 
-  test('no logs on its disk: wait until the controller names itself', async () => {
-    const { time, ask, say, isAnswered } = started(false)
+  test('there are no topics: wait until the controller names itself', async () => {
+    const { time, ask, say, isAnswered } = started()
     ask()
     await time.run(100)
     expect(isAnswered()).toBe(false)
@@ -37,8 +39,8 @@ describe('questions to a broker that has just started', () => {
     expect(isAnswered()).toBe(true)
   })
 
-  test('logs on its disk: wait for topics, which follow the first word of a new controller', async () => {
-    const { time, ask, say, isAnswered, firstWord } = started(true)
+  test('there are topics, be their logs here or not: wait for them, which follow the first word of a new controller', async () => {
+    const { time, ask, say, isAnswered, firstWord } = started('t', 'of another broker')
     ask()
     say([])
     await time.run(100)
@@ -49,8 +51,8 @@ describe('questions to a broker that has just started', () => {
     expect(firstWord.wait()).toBeNull()
   })
 
-  test('no word within three seconds, or logs that nobody knows: answered all the same, and nobody waits again', async () => {
-    const { time, ask, say, isAnswered, firstWord } = started(true)
+  test('no word within three seconds, or topics of which nobody tells: answered all the same, and nobody waits again', async () => {
+    const { time, ask, say, isAnswered, firstWord } = started('deleted')
     ask()
     say([])
     await time.run(2_900)

@@ -6,17 +6,15 @@ const patienceMs = 3_000
 /**
  * A broker that has just started knows nothing until the controller's first words. Clients that ask it meanwhile would hear that
  * their topics do not exist; librdkafka believes it and fails what it has queued. So their question waits, for a moment.
- * The first word of a new controller names brokers only: who has logs on its disk waits for topics, too.
+ * The first word of a new controller names brokers only: where there are topics (`MetadataCache.expect`), they are waited for, too.
  */
 export class FirstWord {
   readonly #metadata: MetadataCache
-  readonly #expectsTopics: () => boolean
   #isOver = false
   #waiting: Promise<void> | null = null
 
-  constructor(options: { readonly metadata: MetadataCache; readonly expectsTopics: () => boolean }) {
-    this.#metadata = options.metadata
-    this.#expectsTopics = options.expectsTopics
+  constructor(metadata: MetadataCache) {
+    this.#metadata = metadata
   }
 
   /** Null: there is no need to wait, now or later. Resolves when the controller has spoken, or has not for three seconds. */
@@ -36,6 +34,6 @@ export class FirstWord {
   #isSaid(cache: MetadataCache): boolean {
     if (cache.controllerId < 0) return false
     const [firstTopic] = cache.topicNames()
-    return firstTopic !== undefined || !this.#expectsTopics()
+    return firstTopic !== undefined || cache.expectedTopics().length === 0
   }
 }
