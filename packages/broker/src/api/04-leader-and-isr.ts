@@ -2,6 +2,7 @@
 //
 // Behavior
 // - The controller says whom to lead and whom to follow; this broker opens the logs and takes the roles (reference 3.1).
+// - Many partitions take several turns of some milliseconds; what comes to the broker meanwhile is answered.
 // - Old controllers and messages to an earlier life of this broker are refused as a whole; old leader epochs per partition.
 // Version notes
 // - v2: grouped by topic, broker epoch (KIP-380). v5: topic ids; the answer is grouped by id (KIP-516).
@@ -29,7 +30,8 @@ export default defineHandler(
     await Promise.all(newTopics.map(topic => topicConfigs.load(topic)))
     // After the wait, because another controller may have spoken meanwhile.
     const refusal = partitions.admitController(request.brokerEpoch, request.controllerEpoch)
-    const errors = refusal === ErrorCode.NONE ? partitions.applyLeaderAndIsr(request) : allRefused(request, refusal)
+    const isAdmitted = refusal === ErrorCode.NONE
+    const errors = isAdmitted ? await partitions.applyLeaderAndIsrInTurns(request) : allRefused(request, refusal)
     return response(refusal, errors, context.apiVersion)
   },
   { retainFrom: Infinity },

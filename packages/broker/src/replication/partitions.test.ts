@@ -241,3 +241,59 @@ describe('a broker that was taken for dead', () => {
     expect(partitions.leaderOf('t', 0)).toBe(hosted())
   })
 })
+
+describe('LeaderAndIsr of many partitions', () => {
+  const count = 60
+  const many = (): LeaderAndIsrRequest => ({
+    ...emptyOf(leaderAndIsrRequest),
+    ...{ controllerId: 1, controllerEpoch: 1, brokerEpoch },
+    topicStates: [
+      {
+        ...{ topicName: 't', topicId },
+        partitionStates: Array.from({ length: count }, (_, partitionIndex) => ({
+          ...{ topicName: '', partitionIndex, controllerEpoch: 1, leader: 1, leaderEpoch: 0, isr: [1, 2] },
+          ...{ partitionEpoch: 0, replicas: [1, 2], addingReplicas: [], removingReplicas: [], isNew: true },
+          leaderRecoveryState: 0,
+        })),
+      },
+    ],
+  })
+
+  /** A look at the clock takes a millisecond. `between` runs when the first turn is over. */
+  async function apply60(between: () => void): Promise<{ inFirstTurn: number; codes: number[] }> {
+    const monotonicMs = time.monotonicMs.bind(time)
+    let spentMs = 0
+    time.monotonicMs = () => monotonicMs() + spentMs++
+    const done = partitions.applyLeaderAndIsrInTurns(many())
+    const inFirstTurn = partitions.all().length
+    between()
+    const errors = await logs.whileRunning(done)
+    time.monotonicMs = monotonicMs
+    expect(errors.map(({ partition }) => partition)).toEqual(Array.from({ length: count }, (_, index) => index))
+    return { inFirstTurn, codes: errors.map(({ errorCode }) => errorCode) }
+  }
+
+  test('over several turns; those that have their role serve meanwhile; one answer each', async () => {
+    let led = 0
+    partitions.onRolesChanged(() => (led = partitions.ledOf('t').size))
+    const { inFirstTurn, codes } = await apply60(() => {
+      expect(partitions.leaderOf('t', 0)).toBe(hosted())
+      expect(led).toBe(partitions.all().length)
+    })
+    expect(inFirstTurn).toBeGreaterThan(0)
+    expect(inFirstTurn).toBeLessThan(20)
+    expect(codes).toEqual(Array.from({ length: count }, () => ErrorCode.NONE))
+    expect([partitions.ledOf('t').size, led]).toEqual([count, count])
+  })
+
+  test.each([
+    ['another controller speaks', (): void => void partitions.admitController(brokerEpoch, 2), 'STALE_CONTROLLER_EPOCH'],
+    ['this broker registers anew', (): void => void brokerEpoch++, 'STALE_BROKER_EPOCH'],
+    ['this broker stops', () => partitions.stop(), 'STALE_BROKER_EPOCH'],
+  ] as const)('meanwhile %s: the rest is refused, as if it came later', async (_, between, code) => {
+    const { inFirstTurn, codes } = await apply60(between)
+    const refused = Array.from({ length: count - inFirstTurn }, () => ErrorCode[code])
+    expect(codes).toEqual([...Array.from({ length: inFirstTurn }, () => ErrorCode.NONE), ...refused])
+    expect(partitions.all()).toHaveLength(inFirstTurn)
+  })
+})

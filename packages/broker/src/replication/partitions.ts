@@ -74,6 +74,7 @@ export class Partitions {
   private appliedAny = false
   private readonly cluster: PartitionCluster | undefined
   private isLeaving = false
+  private isStopped = false
   private lagCheck: Timer | null = null
   /** Of what is said of each partition. */
   private noteLevel: 'info' | 'debug' = 'info'
@@ -167,21 +168,35 @@ export class Partitions {
 
   /** One answer per partition of the request, in its order. Call `admitController` first. */
   applyLeaderAndIsr(request: LeaderAndIsrRequest): PartitionError[] {
-    this.appliedAny = true
-    const grouped = request.topicStates.reduce((sum, { partitionStates }) => sum + partitionStates.length, 0)
-    const count = grouped + request.ungroupedPartitionStates.length
-    // One line each is for people; ten thousand of them are for nobody, and take a second of a broker that has to take over.
-    this.noteLevel = count > notedOneByOne ? 'debug' : 'info'
-    if (count > notedOneByOne) this.logger.info('takes roles in many partitions', { count })
+    const states = this.statesOf(request)
+    const errors = states.map(state => this.applyRow(state, request.brokerEpoch))
+    this.rolesChanged()
+    return errors
+  }
+
+  /**
+   * The same, over several turns where there are many partitions: each is by itself, and those that have their role already serve. The controller sends nothing
+   * more before it has the answer; but another one may be elected meanwhile, or this broker begin another life: then the rest is refused, as if it came later.
+   */
+  async applyLeaderAndIsrInTurns(request: LeaderAndIsrRequest): Promise<PartitionError[]> {
+    const { clock, replication } = this.options
+    if (replication === undefined) return this.applyLeaderAndIsr(request)
     const errors: PartitionError[] = []
-    const apply = (topic: string, topicId: string, state: RequestedState): void => {
-      const errorCode = this.applyState(topic, topicId, state, request.brokerEpoch)
-      errors.push({ topic, topicId, partition: state.partitionIndex, errorCode })
+    let refusal: ErrorCode = ErrorCode.NONE
+    let endMs = clock.monotonicMs() + turnMs
+    for (const state of this.statesOf(request)) {
+      if (clock.monotonicMs() >= endMs) {
+        this.rolesChanged()
+        await new Promise<void>(resolve => replication.timers.soon(resolve))
+        endMs = clock.monotonicMs() + turnMs
+        const { brokerEpoch, controllerEpoch } = request
+        if (refusal === ErrorCode.NONE) refusal = this.admitController(brokerEpoch, controllerEpoch)
+      }
+      if (refusal === ErrorCode.NONE && this.isStopped) refusal = ErrorCode.STALE_BROKER_EPOCH
+      const { topic, topicId, requested } = state
+      const refused = { topic, topicId, partition: requested.partitionIndex, errorCode: refusal }
+      errors.push(refusal === ErrorCode.NONE ? this.applyRow(state, request.brokerEpoch) : refused)
     }
-    for (const { topicName, topicId, partitionStates } of request.topicStates) {
-      for (const state of partitionStates) apply(topicName, topicId, state)
-    }
-    for (const state of request.ungroupedPartitionStates) apply(state.topicName, ZERO_TOPIC_ID, state)
     this.rolesChanged()
     return errors
   }
@@ -228,10 +243,32 @@ export class Partitions {
 
   /** Everybody who waits for a partition is answered: the broker goes. */
   stop(): void {
+    this.isStopped = true
     this.lagCheck?.cancel()
     this.lagCheck = null
     this.options.moves?.close()
     for (const partition of this.all()) partition.close(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
+  private statesOf({ topicStates, ungroupedPartitionStates }: LeaderAndIsrRequest): StateRow[] {
+    this.appliedAny = true
+    const states: StateRow[] = []
+    for (const { topicName: topic, topicId, partitionStates } of topicStates) {
+      for (const requested of partitionStates) states.push({ topic, topicId, requested })
+    }
+    for (const requested of ungroupedPartitionStates) {
+      states.push({ topic: requested.topicName, topicId: ZERO_TOPIC_ID, requested })
+    }
+    const count = states.length
+    // One line each is for people; ten thousand of them are for nobody, and take a second of a broker that has to take over.
+    this.noteLevel = count > notedOneByOne ? 'debug' : 'info'
+    if (count > notedOneByOne) this.logger.info('takes roles in many partitions', { count })
+    return states
+  }
+
+  private applyRow({ topic, topicId, requested }: StateRow, brokerEpoch: number): PartitionError {
+    const errorCode = this.applyState(topic, topicId, requested, brokerEpoch)
+    return { topic, topicId, partition: requested.partitionIndex, errorCode }
   }
 
   private rolesChanged(): void {
@@ -407,5 +444,12 @@ export class Partitions {
 
 /** Partitions of one LeaderAndIsr request. */
 const notedOneByOne = 200
+/** So long clients wait at a time while this broker takes over many partitions. */
+const turnMs = 10
 
+interface StateRow {
+  readonly topic: string
+  readonly topicId: string
+  readonly requested: RequestedState
+}
 type RequestedState = LeaderAndIsrRequest['ungroupedPartitionStates'][number]
