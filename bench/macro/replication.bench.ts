@@ -66,7 +66,7 @@ async function benchLoads(zookeeper: string, generator: LoadGenerator): Promise<
     console.log('Millrace: starting three brokers')
     const millrace = await startThreeMillraces({ zookeeper: `${zookeeper}/millrace`, work })
     clusters.set('millrace', millrace)
-    if (!isQuick) for (const load of loads) await runLoad(load, generator, millrace, options)
+    report['millrace: warm-up'] = await warmUp(millrace, generator, { work, secondsMax: isQuick ? 1 : 20 })
   }
   for (const load of loads) {
     const results: Record<Name, LoadResult[]> = { millrace: [], kafka: [] }

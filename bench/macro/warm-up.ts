@@ -16,15 +16,23 @@ export async function warmUp(
 ): Promise<number[]> {
   const deciding = replicatedLoads(5).find(({ name }) => name.includes('64 connections'))!
   const others = replicatedLoads(1.5).filter(({ name }) => name !== deciding.name)
-  const run = (load: ReplicatedLoad): Promise<LoadResult> =>
-    // Nothing is measured that the speed of new memory would matter for.
-    runLoad({ ...load, megabytes: 0 }, generator, brokers, { work, quietSeconds: 0 })
+  const run = async (load: ReplicatedLoad): Promise<LoadResult | null> => {
+    try {
+      // Nothing is measured that the speed of new memory would matter for.
+      return await runLoad({ ...load, megabytes: 0 }, generator, brokers, { work, quietSeconds: 1 })
+    } catch (error) {
+      // Brokers that have just started refuse what reaches them before the controller's word on a new topic.
+      console.log(`  ${load.name}: ${String(error).split('\n', 1)[0]}`)
+      return null
+    }
+  }
   const rates: number[] = []
   let best = 0
   let since = 0
   for (const endMs = Date.now() + secondsMax * 1000; Date.now() < endMs && since < 2;) {
     for (const load of others) await run(load)
-    const { messagesPerSecond: rate } = await run(deciding)
+    const rate = (await run(deciding))?.messagesPerSecond
+    if (rate === undefined) continue
     rates.push(Math.round(rate))
     console.log(`  ${(rate / 1000).toFixed(1)} k/s`)
     since = rate > best * growth ? 0 : since + 1
