@@ -201,6 +201,32 @@ describe('incremental answers', () => {
     expect(order).toEqual([1, 2, 0])
   })
 
+  test('one partition gives data again and again: stays at the end, and lets others pass when they have some', () => {
+    const all = sessions()
+    const sessionId = open(all, 3)
+    const orders = [[9, 0, 0], [0, 0, 9], [0, 0, 9], [9, 0, 0], []].map((sizes, index) => {
+      const context = begin(all, {
+        ...{ sessionId, sessionEpoch: index + 1 },
+        // The last of the order goes, and comes back: to the end again.
+        ...(index === 3 && { forgotten: [asked('t', 0)] }),
+        ...(index === 4 && { partitions: [asked('t', 0)] }),
+      })
+      const order = context.partitions.map(({ partition }) => partition)
+      context.complete(
+        order.map((_, place) => found({ recordsSize: sizes[place] ?? 0 })),
+        0,
+      )
+      return order
+    })
+    expect(orders).toEqual([
+      [0, 1, 2],
+      [1, 2, 0],
+      [1, 2, 0],
+      [1, 2],
+      [2, 1, 0],
+    ])
+  })
+
   test('updates: new offsets are used, new partitions come last, forgotten ones go', () => {
     const all = sessions()
     const sessionId = open(all, 3)
