@@ -93,8 +93,14 @@ export async function runLoad(
   load: ReplicatedLoad,
   generator: LoadGenerator,
   brokers: ThreeBrokers,
-  { work, quietSeconds }: { work: string; quietSeconds: number },
+  options: {
+    readonly work: string
+    readonly quietSeconds: number
+    /** Stand still meanwhile (SIGSTOP): what an idle cluster does now and then would be in the latencies of the other. */
+    readonly others?: readonly ThreeBrokers[]
+  },
 ): Promise<LoadResult> {
+  const { work, quietSeconds, others = [] } = options
   const admin = await adminOf(brokers)
   try {
     const configEntries = [
@@ -106,6 +112,8 @@ export async function runLoad(
       waitForLeaders: true,
       timeout: 30_000,
     })
+    await sleep(300) // The controller's word on the topic is with all brokers, and its session with ZooKeeper is fresh.
+    for (const { processes } of others) for (const each of processes) each.kill('SIGSTOP')
     await untilQuiet(quietSeconds)
     preheatMemory(work, load.megabytes)
     const more = load.rate === undefined ? ['-1'] : ['-1', String(load.rate)]
@@ -114,6 +122,7 @@ export async function runLoad(
     if (result.errors > 0) throw new Error(`${load.name}: ${result.errors} requests were refused`)
     return result
   } finally {
+    for (const { processes } of others) for (const each of processes) each.kill('SIGCONT')
     await admin.deleteTopics({ topics: [topic] })
     await admin.disconnect()
     await sleep(1500) // file.delete.delay.ms is 1 s here
