@@ -5,7 +5,7 @@
  * best, which decides, and the median beside it.
  * Also: a follower that is 1 GB behind catches up, both clusters; 10,000 partitions on three brokers of ours.
  *   npm run bench -- macro/replication [--quick] [--only millrace|kafka] [--part loads|catch-up|partitions] [--load TEXT]
- * Leaves bench/results/replication.json; a run of less leaves bench/results/replication-partial.json.
+ * Leaves bench/results/replication.json; a run of less, or one that was ended before, leaves bench/results/replication-partial.json.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -152,19 +152,28 @@ function others(results: readonly LoadResult[]): string {
   return `(${results.length} runs, ${latency}; cores of brokers + others ${cores}, client ${clientCpu})`
 }
 
+/** After each part, so that whatever ends the run leaves what was measured. */
+function save(name: string): void {
+  const results = join(root, 'bench', 'results')
+  mkdirSync(results, { recursive: true })
+  writeFileSync(join(results, name), `${JSON.stringify({ ...report, table }, null, 2)}\n`)
+}
+
 execFileSync(process.execPath, [...nodeFlags, join(root, 'scripts', 'build.ts'), 'bundle'], { stdio: 'inherit' })
 setUpOracles()
 const generator = new LoadGenerator(work)
 const zookeeper = await startZooKeeper()
-if (isWanted('loads')) await benchLoads(zookeeper.connectString, generator)
-if (isWanted('catch-up')) await benchCatchUps(zookeeper.connectString, generator)
+if (isWanted('loads')) {
+  await benchLoads(zookeeper.connectString, generator)
+  save('replication-partial.json')
+}
+if (isWanted('catch-up')) {
+  await benchCatchUps(zookeeper.connectString, generator)
+  save('replication-partial.json')
+}
 if (isWanted('partitions') && only !== 'kafka') await benchPartitions(zookeeper.connectString)
-await zookeeper.stop()
-report['table'] = table
-console.log(`\n${table.join('\n')}`)
-const results = join(root, 'bench', 'results')
-mkdirSync(results, { recursive: true })
 const isPartial = isQuick || only !== undefined || part !== undefined || option('--load') !== undefined
-const file = isPartial ? 'replication-partial.json' : 'replication.json'
-writeFileSync(join(results, file), `${JSON.stringify(report, null, 2)}\n`)
+save(isPartial ? 'replication-partial.json' : 'replication.json')
+await zookeeper.stop()
+console.log(`\n${table.join('\n')}`)
 process.exit(0)
