@@ -13,6 +13,8 @@ export interface Stage {
   readonly topic: string
   readonly partitions: number
   readonly victims: Victims
+  /** Brokers that packets get lost on their way to; they are nobody's victims, as they are alive. */
+  readonly losses: Victims
   /** One line of progress. */
   say(line: string): void
   /** A promise of the cluster was broken: the run has failed. */
@@ -32,8 +34,8 @@ export interface FaultRow {
   readonly weight: number
   readonly needs?: FaultNeed
 }
-/** `namespaces`: every broker in a network of its own. `disks`: every broker on a small disk of its own. */
-export type FaultNeed = 'namespaces' | 'disks'
+/** `namespaces`: every broker in a network of its own; `packet loss`: which may lose packets. `disks`: every broker on a small disk of its own. */
+export type FaultNeed = 'namespaces' | 'packet loss' | 'disks'
 
 /** Nothing suitable is free: another fault holds it, or nobody leads. The fault does nothing. */
 export class NoVictim extends Error {

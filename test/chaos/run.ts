@@ -7,6 +7,7 @@ import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import { Load } from '../load/load.ts'
 import { verdictOf } from '../load/verdict.ts'
 import { startIsolatedCluster, type IsolatedCluster } from '../process-cluster/isolated-cluster.ts'
+import { NetworkNamespaces } from '../process-cluster/network-namespaces.ts'
 import { Victims, type FaultNeed, type Stage } from './fault.ts'
 import { availableFaults } from './faults/table.ts'
 import type { ChaosOptions } from './options.ts'
@@ -36,7 +37,10 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
   const cluster = await startIsolatedCluster({ folder, network: true, diskMegabytes })
   try {
     const have = new Set<FaultNeed>()
-    if (cluster.network !== null) have.add('namespaces')
+    if (cluster.network !== null) {
+      have.add('namespaces')
+      if (NetworkNamespaces.whyNoLoss() === null) have.add('packet loss')
+    }
     if (cluster.disks !== null) have.add('disks')
     const kinds = options.only ?? availableFaults(have)
     const run = new Run({ cluster, summary, say, kinds, random: new SeededRandom(options.seed) })
@@ -67,6 +71,7 @@ class Run {
   private readonly parts: RunParts
   private readonly world = nodeWorld()
   private readonly victims = new Victims()
+  private readonly losses = new Victims()
   private readonly client: ClusterClient
   private spans: FaultSpan[] = []
 
@@ -127,7 +132,7 @@ class Run {
 
   private stage(topic: string): Stage {
     const { cluster, summary, say } = this.parts
-    const { client, world, victims } = this
+    const { client, world, victims, losses } = this
     return {
       cluster,
       client,
@@ -135,6 +140,7 @@ class Run {
       topic,
       partitions,
       victims,
+      losses,
       say,
       fail: reason => void summary.failures.push(reason),
     }

@@ -20,6 +20,18 @@ export class NetworkNamespaces {
     return isPossible ? null : 'this system makes no network namespaces'
   }
 
+  /** Why no packets can be lost here; null: they can. The kernel needs no netem for it, which many lack. */
+  static whyNoLoss(): string | null {
+    const why = NetworkNamespaces.whyNot()
+    if (why !== null) return why
+    if (!run('iptables', ['-V'])) return 'there is no `iptables`: apt-get install -y iptables'
+    const name = `mrloss${process.pid}`
+    run('ip', ['netns', 'add', name])
+    const isPossible = run('ip', ['netns', 'exec', name, 'iptables', ...lossRule(0.5)])
+    run('ip', ['netns', 'del', name])
+    return isPossible ? null : 'iptables has no module `statistic` here'
+  }
+
   readonly zookeeperHosts: readonly string[]
   private readonly network: number
   private readonly ids: readonly number[]
@@ -65,6 +77,26 @@ export class NetworkNamespaces {
   cutFromOutside(to: number): void {
     must('ip', [...neighbour('replace', this.address(to), this.bridge), 'lladdr', nobody, 'nud', 'permanent'])
     this.cuts.add(`0 ${this.address(to)}`)
+  }
+
+  /** From now on each packet that comes to broker `id`, from wherever, is lost with this probability. One such share at a time. */
+  lose(id: number, share: number): void {
+    must('ip', ['netns', 'exec', this.nameOf(id), 'iptables', ...lossRule(share)])
+  }
+
+  /** What comes to broker `id` arrives again. */
+  loseNothing(id: number): void {
+    must('ip', ['netns', 'exec', this.nameOf(id), 'iptables', '-F', 'INPUT'])
+  }
+
+  /** Packets that were lost on their way to broker `id` since `lose`. */
+  lostOf(id: number): number {
+    const { stdout } = spawnSync(
+      'ip',
+      ['netns', 'exec', this.nameOf(id), 'iptables', '-L', 'INPUT', '-v', '-x', '-n'],
+      { encoding: 'utf8' },
+    )
+    return Number(/^\s*(\d+)\s+\d+\s+DROP/m.exec(stdout)?.[1] ?? 0)
   }
 
   /** All cuts, or those of this pair in this direction. */
@@ -119,6 +151,10 @@ process.on('exit', () => {
 
 /** A locally administered address that no interface has. */
 const nobody = '02:00:00:00:ff:fe'
+
+function lossRule(share: number): string[] {
+  return ['-A', 'INPUT', '-m', 'statistic', '--mode', 'random', '--probability', String(share), '-j', 'DROP']
+}
 
 function neighbour(verb: 'replace' | 'del', address: string, device = 'e0'): string[] {
   return ['neigh', verb, address, 'dev', device]

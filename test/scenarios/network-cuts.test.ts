@@ -1,10 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
 import { startCluster, type Cluster } from '@millrace/testing/cluster/cluster'
 import { NetworkCuts } from '@millrace/testing/faults/network-cuts'
 import { describeWith } from '../oracles/describe-with.ts'
-import { expectNothingLost, inProcess, lasting, sleep, underLoad, type UnderLoad } from './under-load.ts'
+import { startIsolatedCluster, type IsolatedCluster } from '../process-cluster/isolated-cluster.ts'
+import { NetworkNamespaces } from '../process-cluster/network-namespaces.ts'
+import { expectNothingLost, inProcess, lasting, processes, sleep, underLoad, type UnderLoad } from './under-load.ts'
 
-// Three brokers in this process, whose transports hold back what a cut swallows. Clients and the coordination reach every broker.
+// First three brokers in this process, whose transports hold back what a cut swallows: clients and the coordination reach every broker. Then three
+// processes, each in a network of its own, with the kernel's TCP between them: connections stay open while nothing arrives, and repeat for longer and longer.
 
 jest.setTimeout(300_000)
 
@@ -86,3 +92,93 @@ describeWith(['confluent'], 'a network between brokers that is cut', () => {
     expectNothingLost(verdict)
   })
 })
+
+const whyNot = NetworkNamespaces.whyNot()
+
+describeWith(
+  ['kafka', 'confluent'],
+  whyNot === null ? 'a real network that is cut' : `a real network that is cut [skipped: ${whyNot}]`,
+  () => {
+    if (whyNot !== null) {
+      test.skip(`every scenario: ${whyNot}`, () => {})
+      return
+    }
+    let cluster: IsolatedCluster
+    let folder: string
+    beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'millrace-cuts-'))
+      cluster = await startIsolatedCluster({
+        ...{ folder, network: true, diskMegabytes: null },
+        properties: { 'replica.lag.time.max.ms': String(lagTimeMaxMs) },
+      })
+    })
+    afterAll(async () => {
+      await cluster.close()
+      rmSync(folder, { recursive: true, force: true })
+    })
+
+    const othersOf = (id: number): number[] => cluster.brokers.map(each => each.id).filter(each => each !== id)
+    /** Longer than a follower may lag. */
+    const cutMs = lasting(lagTimeMaxMs + 1000, 15_000)
+
+    test('between a leader and a follower, both ways: the follower leaves the in-sync set, writes go on, nothing is lost', async () => {
+      const verdict = await underLoad(processes(cluster), { topic: 'real-pair', partitions: 1 }, async context => {
+        const { client, topic } = context
+        const leader = await context.leader()
+        const controller = await context.controller()
+        const follower = othersOf(leader).find(id => id !== controller)!
+        cluster.network!.cut(leader, follower)
+        cluster.network!.cut(follower, leader)
+        await client.until(
+          `${follower} is out of the in-sync set`,
+          async () => !(await client.partition(topic, 0)).inSyncReplicas.includes(follower),
+          20_000,
+        )
+        await context.atWork()
+        await sleep(cutMs)
+        cluster.network!.heal()
+      })
+      expectNothingLost(verdict)
+    })
+
+    test('one way, the leader hears no follower: nothing that was acknowledged with acks=all is lost', async () => {
+      const verdict = await underLoad(processes(cluster), { topic: 'real-deaf', partitions: 1 }, async ({ leader }) => {
+        const id = await leader()
+        for (const other of othersOf(id)) cluster.network!.cut(other, id)
+        await sleep(cutMs)
+        cluster.network!.heal()
+      })
+      expectNothingLost(verdict)
+    })
+
+    test('one way, no follower hears the leader: as above', async () => {
+      const verdict = await underLoad(processes(cluster), { topic: 'real-mute', partitions: 1 }, async ({ leader }) => {
+        const id = await leader()
+        for (const other of othersOf(id)) cluster.network!.cut(id, other)
+        await sleep(cutMs)
+        cluster.network!.heal()
+      })
+      expectNothingLost(verdict)
+    })
+
+    const whyNoLoss = NetworkNamespaces.whyNoLoss()
+    const lossy = whyNoLoss === null ? test : test.skip
+    lossy(
+      `a tenth of what comes to a leader is lost on the way: writes go on, nothing is lost${whyNoLoss === null ? '' : ` [skipped: ${whyNoLoss}]`}`,
+      async () => {
+        const verdict = await underLoad(processes(cluster), { topic: 'real-loss', partitions: 1 }, async context => {
+          const id = await context.leader()
+          cluster.network!.lose(id, 0.1)
+          try {
+            await context.atWork()
+            await sleep(cutMs)
+            expect(cluster.network!.lostOf(id)).toBeGreaterThan(10)
+          } finally {
+            cluster.network!.loseNothing(id)
+          }
+        })
+        expectNothingLost(verdict)
+      },
+    )
+  },
+)

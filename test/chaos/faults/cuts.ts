@@ -7,6 +7,24 @@ interface Cut {
   readonly to: number | string
 }
 
+/** Loses a share of the packets that come to one broker; TCP sends them again. */
+const losing: Fault = async (stage, random) => {
+  const { network } = stage.cluster
+  if (network === null) throw new NoVictim('the brokers share one network')
+  const lastsMs = between(random, 2_000, 12_000)
+  const percent = between(random, 1, 30)
+  const { id } = anyBroker(stage, random)
+  await stage.losses.with([id], async () => {
+    stage.say(`${percent} % of the packets that come to ${id} are lost, for ${lastsMs} ms`)
+    network.lose(id, percent / 100)
+    try {
+      await sleep(stage, lastsMs)
+    } finally {
+      network.loseNothing(id)
+    }
+  })
+}
+
 /** Draws what to cut, cuts it for a while, and heals it. Nothing is held: processes go on, and other faults may come on top. */
 const cutting =
   (
@@ -32,6 +50,12 @@ const both = (a: number, b: number): Cut[] => [
 ]
 
 export const cuts = {
+  'lose-packets': {
+    weight: 2,
+    needs: 'packet loss',
+    doc: 'up to a third of the packets that come to one broker, from whomever, are lost',
+    run: losing,
+  },
   'cut-one-way': {
     weight: 2,
     needs: 'namespaces',
