@@ -175,6 +175,8 @@ export interface FileSystem {
   makeDirectory(path: string): void
   rename(from: string, to: string): void
   remove(path: string): void
+  /** For files that may be large: to free a gigabyte takes a tenth of a second. */
+  removeAsync(path: string): Promise<void>
   removeTree(path: string): Promise<void>
   /** fsync of a folder: renames and new names in it survive a power cut. */
   syncDirectory(path: string): void

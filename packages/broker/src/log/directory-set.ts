@@ -83,7 +83,7 @@ export class DirectorySet {
   }
 
   /** The same for work that waits for the disk. Failures after the directory was given back are nobody's. */
-  async attemptAsync(directory: LogDirectory, work: () => Promise<void>): Promise<void> {
+  async attemptAsync(directory: LogDirectory, work: () => Promise<unknown>): Promise<void> {
     try {
       await work()
     } catch (error) {

@@ -60,6 +60,15 @@ const folders = (files: MemoryFiles, directory: string): string[] =>
     .filter(name => name.startsWith('t-'))
     .map(name => name.replace(/[0-9a-f]{32}/, 'HEX'))
 
+/** A move prepares its swap, so that the turn in which it happens waits for the disk once. */
+const ways = [
+  { way: 'at once', prepare: async (): Promise<void> => {} },
+  {
+    way: 'prepared',
+    prepare: (logs: MemoryLogs): Promise<void> => logs.whileRunning(logs.directories.prepareFuture('t', 0)),
+  },
+]
+
 describe('swap', () => {
   test('future log: takes the place of its log: path, bytes, epochs, high watermark, log start, producers; the old one goes later', async () => {
     const { logs, from, to } = await moving()
@@ -91,6 +100,8 @@ describe('swap', () => {
     expect(valuesOf(to)).toEqual(before.values)
     expect([folders(logs.files, '/a'), folders(logs.files, '/b')]).toEqual([['t-0.HEX-delete'], ['t-0']])
     const text = (path: string): string => logs.files.readFile(path).toString()
+    // Behind the loop's back: the log is not there any more, whatever they say.
+    await logs.time.run()
     expect(text('/a/recovery-point-offset-checkpoint')).toBe('0\n0\n')
     expect(text('/a/replication-offset-checkpoint')).toBe('0\n0\n')
     expect(text('/b/replication-offset-checkpoint')).toBe('0\n1\nt 0 12\n')
@@ -119,52 +130,62 @@ describe('swap', () => {
     expect(appendTo(to, zombie)).toMatchObject({ ok: false })
   })
 
-  test('killed before any file operation of a move: one current log with all records, and a copy that may go on', async () => {
-    const { logs, from, to } = await moving()
-    const snapshots: { operation: string; files: MemoryFiles }[] = []
-    logs.files.onOperation = ({ kind, path }: FileOperation) => {
-      snapshots.push({ operation: `${kind} ${path}`, files: logs.files.afterKill() })
-    }
-    copyAll(from, to)
-    const copied = snapshots.length
-    logs.directories.promoteFuture('t', 0)
-    await logs.time.run(1001)
-    logs.files.onOperation = null
-    snapshots.push({ operation: 'end', files: logs.files.afterKill() })
-    const seen: string[] = []
-    for (const { operation, files } of snapshots) {
-      const states = await stateOf(files)
-      expect({ operation, states: states.length }).toEqual({ operation, states: 1 })
-      expect({ operation, states }).toEqual({ operation, states: [expect.stringMatching(/ 10$/)] })
-      seen.push(states[0]!)
-    }
-    // The copy becomes the log with the first rename, which is one of several operations.
-    const flip = seen.indexOf('/b 10')
-    expect(flip).toBeGreaterThan(copied)
-    expect(seen.slice(flip)).toEqual(seen.slice(flip).map(() => '/b 10'))
-    expect(snapshots.filter(({ operation }) => operation.startsWith('rename /')).length).toBeGreaterThan(2)
-  })
+  test.each(ways)(
+    '$way, killed before any file operation of a move: one current log with all records, and a copy that may go on',
+    async ({ prepare }) => {
+      const { logs, from, to } = await moving()
+      const snapshots: { operation: string; files: MemoryFiles }[] = []
+      logs.files.onOperation = ({ kind, path }: FileOperation) => {
+        snapshots.push({ operation: `${kind} ${path}`, files: logs.files.afterKill() })
+      }
+      copyAll(from, to)
+      const copied = snapshots.length
+      await prepare(logs)
+      logs.directories.promoteFuture('t', 0)
+      await logs.time.run(1001)
+      logs.files.onOperation = null
+      snapshots.push({ operation: 'end', files: logs.files.afterKill() })
+      const seen: string[] = []
+      for (const { operation, files } of snapshots) {
+        const states = await stateOf(files)
+        expect({ operation, states: states.length }).toEqual({ operation, states: 1 })
+        expect({ operation, states }).toEqual({ operation, states: [expect.stringMatching(/ 10$/)] })
+        seen.push(states[0]!)
+      }
+      // The copy becomes the log with the first rename, which is one of several operations.
+      const flip = seen.indexOf('/b 10')
+      expect(flip).toBeGreaterThan(copied)
+      expect(seen.slice(flip)).toEqual(seen.slice(flip).map(() => '/b 10'))
+      expect(snapshots.filter(({ operation }) => operation.startsWith('rename /')).length).toBeGreaterThan(2)
+    },
+  )
 
-  test('power cut at any file operation of a swap, the copy was flushed: all records are there', async () => {
-    const { logs, from, to } = await moving()
-    from.flush()
-    copyAll(from, to)
-    to.flush()
-    const snapshots: MemoryFiles[] = []
-    logs.files.onOperation = () => void snapshots.push(logs.files.afterPowerCut())
-    logs.directories.promoteFuture('t', 0)
-    logs.files.onOperation = null
-    for (const files of [...snapshots, logs.files.afterPowerCut()]) {
-      expect(await stateOf(files)).toEqual([expect.stringMatching(/ 10$/)])
-    }
-  })
+  test.each(ways)(
+    '$way, power cut at any file operation of a swap, the copy was flushed: all records are there',
+    async ({ prepare }) => {
+      const { logs, from, to } = await moving()
+      from.flush()
+      copyAll(from, to)
+      to.flush()
+      const snapshots: MemoryFiles[] = []
+      logs.files.onOperation = () => void snapshots.push(logs.files.afterPowerCut())
+      await prepare(logs)
+      logs.directories.promoteFuture('t', 0)
+      await logs.time.run()
+      logs.files.onOperation = null
+      for (const files of [...snapshots, logs.files.afterPowerCut()]) {
+        expect(await stateOf(files)).toEqual([expect.stringMatching(/ 10$/)])
+      }
+    },
+  )
 
-  test.each(['/a', '/b'])(
-    '%s fails at any file operation of a swap: one log goes on or is offline, and none is lost',
-    async failing => {
+  test.each(['/a', '/b'].flatMap(failing => ways.map(way => ({ failing, ...way }))))(
+    '$way, $failing fails at any file operation of a swap: one log goes on or is offline, and none is lost',
+    async ({ failing, prepare }) => {
       for (let failAt = 0; ; failAt++) {
         const { logs, from, to } = await moving()
         copyAll(from, to)
+        await prepare(logs)
         const failures: string[] = []
         logs.attach({ directoryFailed: path => void failures.push(path) })
         let count = 0
@@ -173,10 +194,10 @@ describe('swap', () => {
           throw new FileSystemError({ code: 'EIO', syscall: kind, path })
         }
         const promoted = logs.directories.promoteFuture('t', 0)
-        logs.files.onOperation = null
         await logs.time.run()
+        logs.files.onOperation = null
         if (failures.length === 0) {
-          expect(failAt).toBeGreaterThan(2)
+          expect(failAt).toBeGreaterThan(0)
           return
         }
         expect(failures).toEqual([failing])
@@ -208,6 +229,62 @@ test('swap: the name that is given up is on the disk before the other is taken: 
   }
   logs.directories.promoteFuture('t', 0)
   expect(seen).toEqual(['rename /a/t-0', 'sync /a', 'rename /b/t-0.HEX-future', 'sync /b'])
+})
+
+test('swap: prepared: in its turn nothing is synced but the name that is given up; not so if the log start moved since', async () => {
+  for (const isMoved of [false, true]) {
+    const { logs, from, to } = await moving()
+    copyAll(from, to)
+    await ways[1]!.prepare(logs)
+    from.setHighWatermark(10)
+    if (isMoved) from.deleteRecordsBefore(5)
+    const seen: string[] = []
+    logs.files.onOperation = ({ kind, path }) => {
+      if (kind === 'replace' || kind === 'datasync') seen.push(path)
+    }
+    logs.directories.promoteFuture('t', 0)
+    const inTurn = seen.length
+    await logs.time.run()
+    expect(inTurn).toBe(isMoved ? 4 : 0)
+    expect(seen.length - inTurn).toBe(4)
+    const again = await MemoryLogs.open({ files: logs.files.afterKill(), directories, settings })
+    expect([again.log('t').directory, again.log('t').logStartOffset]).toEqual(['/b', isMoved ? 5 : 0])
+  }
+})
+
+test('deletions: of ten logs in a turn: one writing of the checkpoints; what is made anew under such a name begins without them', async () => {
+  const logs = await MemoryLogs.open({ directories: ['/a'] })
+  for (let partition = 0; partition < 10; partition++) {
+    const log = logs.log('t', partition)
+    records(log, 5)
+    log.setHighWatermark(5)
+    log.deleteRecordsBefore(4)
+  }
+  await logs.whileRunning(logs.directories.checkpointHighWatermarks())
+  const seen: string[] = []
+  logs.files.onOperation = ({ kind, path }) => {
+    if ((kind === 'rename' || kind === 'replace') && path.includes('checkpoint'))
+      seen.push(`${kind} ${path.split('/').at(-1)!}`)
+  }
+  for (let partition = 0; partition < 10; partition++) logs.directories.delete('t', partition)
+  expect(seen).toEqual([])
+  await logs.time.run()
+  expect(seen).toHaveLength(4)
+  logs.log('u')
+  const log = logs.log('t')
+  records(log, 5)
+  log.setHighWatermark(5)
+  log.deleteRecordsBefore(4)
+  await logs.close()
+  const files = logs.files.afterKill()
+  const again = await MemoryLogs.open({ files, directories: ['/a'] })
+  expect(again.log('t').logStartOffset).toBe(4)
+  again.directories.delete('t', 0)
+  const anew = again.log('t')
+  records(anew, 2)
+  // Killed before the turn in which the checkpoints would have been written.
+  const killed = await MemoryLogs.open({ files: again.files.afterKill(), directories: ['/a'] })
+  expect(valuesOf(killed.log('t'))).toEqual(['0:0', '1:1'])
 })
 
 describe('future log', () => {
@@ -267,7 +344,7 @@ describe('future log', () => {
     to.deleteRecordsBefore(5)
     const count = to.segmentCount
     logs.time.advance(7_200_000)
-    logs.directories.applyRetention()
+    await logs.directories.applyRetention()
     expect([from.logStartOffset, from.logEndOffset]).toEqual([12, 12])
     expect([to.logStartOffset, to.logEndOffset]).toEqual([5, 12])
     expect(to.segmentCount).toBeLessThan(count)

@@ -21,6 +21,8 @@ export interface LogContext {
   readonly producerIdExpirationMs: () => number
   /** A file operation in a log directory failed: that directory goes offline, with all its logs. */
   readonly onFailure: (directory: string, error: Error) => void
+  /** A log of the directory was cut below its recovery point: the checkpoint should say so soon. */
+  readonly onRecoveryPointLowered: (directory: string) => void
   /** A log of the directory was cut below the end of its compaction: the checkpoint must say so before anything is appended for good. */
   readonly onCleanedOffsetLowered: (directory: string) => void
 }

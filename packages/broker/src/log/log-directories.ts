@@ -18,6 +18,7 @@ import { OpenFiles } from './open-files.ts'
 import { TailCache } from './tail-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { Trash } from './trash.ts'
+import { visitLogs } from './visit-logs.ts'
 
 /** What the directories tell the broker. */
 export interface LogDirectoriesEffects {
@@ -64,6 +65,10 @@ export class LogDirectories {
   readonly #logs = new Map<string, PartitionLog>()
   /** Copies of `#logs` on their way into another directory (KIP-113). Some may be of logs that are offline. */
   readonly #futures = new Map<string, PartitionLog>()
+  /** Copies that the checkpoints of their directory know by their plain name: what would be wrong if it had changed since. */
+  readonly #prepared = new WeakMap<PartitionLog, string>()
+  /** Directories whose logs have gone or were cut, until the disk knows. */
+  readonly #untidy = new Set<LogDirectory>()
   /** Those whose flush by time is under way, or waits for its turn. */
   readonly #flushing = new Set<PartitionLog>()
   readonly #trash: Trash
@@ -72,6 +77,7 @@ export class LogDirectories {
   #effects: LogDirectoriesEffects = { directoryFailed: () => {} }
   #timers: Timer[] = []
   #isClosed = false
+  #isRetaining = false
 
   constructor(options: LogDirectoriesOptions) {
     this.#options = options
@@ -88,6 +94,11 @@ export class LogDirectories {
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,
       onFailure: (directory, error) => this.#directories.fail(directory, error),
+      onRecoveryPointLowered: path => {
+        const directory = this.#directories.at(path)
+        directory.outdate()
+        this.tidySoon(directory)
+      },
       onCleanedOffsetLowered: directory => this.writeCleanedOffsets(directory),
     }
     this.cleaner = this.cleanerOf(options)
@@ -141,8 +152,8 @@ export class LogDirectories {
     }
     this.#timers.push(
       timers.after(options.initialTaskDelayMs ?? defaultInitialTaskDelayMs, () => {
-        this.applyRetention()
-        if (!this.#isClosed) every(options.retentionCheckIntervalMs, () => this.applyRetention())
+        void this.applyRetention()
+        every(options.retentionCheckIntervalMs, () => void this.applyRetention())
       }),
     )
     every(Math.min(options.flushCheckIntervalMs, flushCheckAtMostMs), () => this.flushDue())
@@ -155,7 +166,7 @@ export class LogDirectories {
     every(options.highWatermarkCheckpointIntervalMs, () => void this.checkpointHighWatermarks())
     this.cleaner?.start()
     every(options.producerIdExpirationCheckIntervalMs, () => {
-      for (const log of this.#logs.values()) log.expireProducers(clock.wallMs())
+      void visitLogs(options.world, [...this.#logs.values()], log => log.expireProducers(clock.wallMs()))
     })
   }
 
@@ -231,6 +242,26 @@ export class LogDirectories {
   }
 
   /**
+   * What a promotion soon after this would else wait for: the checkpoints of the target, which know the copy under the plain name. The other directory
+   * is synced, too, so that doing it again takes no time.
+   */
+  async prepareFuture(topic: string, partition: number): Promise<void> {
+    const key = directoryName(topic, partition)
+    const current = this.#logs.get(key)
+    const future = this.#futures.get(key)
+    if (current === undefined || future === undefined) return
+    const { files } = this.#options.world
+    const source = this.#directories.of(current)
+    const target = this.#directories.of(future)
+    future.compaction.cleanedOffset = current.compaction.cleanedOffset
+    const start = startOf(future)
+    await this.#directories.attemptAsync(target, async () => {
+      if (await target.writeCheckpointsAsync()) this.#prepared.set(future, start)
+    })
+    await this.#directories.attemptAsync(source, () => files.syncDirectoryAsync(source.path))
+  }
+
+  /**
    * The future log, which holds all that the current one does, takes its place and its name; the current one goes. In this order, so that
    * a kill at any point leaves one of them to go on with: checkpoints that know the copy under the plain name, the current folder's name,
    * on the disk, then the future one's (`planFolders`). Null when one of the directories failed; the log that goes on is then what `get` says.
@@ -242,10 +273,10 @@ export class LogDirectories {
     assert(current !== undefined && future !== undefined, 'a log and its copy')
     const source = this.#directories.of(current)
     const target = this.#directories.of(future)
+    const prepared = this.#prepared.get(future)
     const isReady = this.attempt(target, () => {
       future.takeOver(current)
-      target.writeCheckpoints()
-      if (future.compaction.cleanedOffset !== null) target.writeCleanedOffsets()
+      if (prepared === undefined || prepared !== startOf(future)) target.writeCheckpoints()
       return true
     })
     const { uniqueHex } = parseDirectoryName(future.path.slice(target.path.length + 1))!
@@ -258,15 +289,13 @@ export class LogDirectories {
     }
     this.#futures.delete(key)
     this.#logs.set(key, future)
-    source.logs.delete(current)
+    source.forget(current)
     current.close()
     future.reconfigure(this.#options.settingsOf(topic))
-    this.#directories.sync(target)
+    const { files } = this.#options.world
+    void this.#directories.attemptAsync(target, () => files.syncDirectoryAsync(target.path))
     this.#trash.discardDirectory(after, current.settings.fileDeleteDelayMs)
-    this.attempt(source, () => {
-      source.writeCheckpoints()
-      if (current.compaction.cleanedOffset !== null) source.writeCleanedOffsets()
-    })
+    this.tidySoon(source)
     return future
   }
 
@@ -297,12 +326,14 @@ export class LogDirectories {
     return this.checkpoint(directory => directory.writeHighWatermarksAsync())
   }
 
-  /** Drops the segments that no log keeps any longer. */
-  applyRetention(): void {
-    const nowMs = this.#options.world.clock.wallMs()
-    for (const log of [...this.#logs.values(), ...this.#futures.values()]) {
-      if (!log.isOffline) log.applyRetention(nowMs)
-    }
+  /** Drops the segments that no log keeps any longer: over several turns where there are many logs. */
+  async applyRetention(): Promise<void> {
+    if (this.#isRetaining) return
+    this.#isRetaining = true
+    const { world } = this.#options
+    const nowMs = world.clock.wallMs()
+    await visitLogs(world, [...this.#logs.values(), ...this.#futures.values()], log => void log.applyRetention(nowMs))
+    this.#isRetaining = false
   }
 
   describe(): DirectoryDescription[] {
@@ -425,6 +456,7 @@ export class LogDirectories {
   private makeLog(directory: LogDirectory, name: NewLog, folderName: string): PartitionLog {
     const folder = { path: `${directory.path}/${folderName}` }
     const log = this.attempt(directory, () => {
+      directory.makeSureForgotten(directoryName(name.topic, name.partition))
       this.#options.world.files.makeDirectory(folder.path)
       const nothing = { wasClean: true, recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, cleanedOffset: null }
       return this.openLog(directory, folder, name, nothing)
@@ -437,18 +469,33 @@ export class LogDirectories {
   /** Out of its directory: its folder is renamed, and goes after file.delete.delay.ms. */
   private retire(log: PartitionLog): void {
     const directory = this.#directories.of(log)
-    directory.logs.delete(log)
+    directory.forget(log)
     log.close()
     if (!directory.isOnline) return
     const { topic, partition } = log
     const path = `${directory.path}/${transientDirectoryName(topic, partition, this.uniqueHex(), 'delete')}`
-    if (!this.#directories.rename(log, path) || !this.#directories.sync(directory)) return
+    if (!this.#directories.rename(log, path)) return
     this.#trash.discardDirectory(path, log.settings.fileDeleteDelayMs)
-    this.attempt(directory, () => {
-      directory.writeRecoveryPoints()
-      directory.writeLogStartOffsets()
-      if (log.compaction.cleanedOffset !== null) directory.writeCleanedOffsets()
+    this.tidySoon(directory)
+  }
+
+  /** Logs have gone, or were cut: once for all of a turn, new names of folders reach the disk, and checkpoints that tell so. */
+  private tidySoon(directory: LogDirectory): void {
+    if (this.#untidy.has(directory)) return
+    this.#untidy.add(directory)
+    this.#options.world.timers.soon(() => void this.tidy(directory))
+  }
+
+  private async tidy(directory: LogDirectory): Promise<void> {
+    const { files } = this.#options.world
+    await this.#directories.attemptAsync(directory, async () => {
+      while (directory.isOutdated && directory.isOnline && !this.#isClosed) {
+        await files.syncDirectoryAsync(directory.path)
+        // Others write them, too: then once more.
+        await directory.writeCheckpointsAsync()
+      }
     })
+    this.#untidy.delete(directory)
   }
 
   private describeLog(log: PartitionLog): LogDescription {
@@ -472,7 +519,7 @@ export class LogDirectories {
     })
   }
 
-  private async checkpoint(write: (directory: LogDirectory) => Promise<void>): Promise<void> {
+  private async checkpoint(write: (directory: LogDirectory) => Promise<unknown>): Promise<void> {
     await Promise.all(
       this.#directories.online.map(directory => this.#directories.attemptAsync(directory, () => write(directory))),
     )
@@ -531,6 +578,11 @@ export class LogDirectories {
   private endOfTurn(): Promise<void> {
     return new Promise(resolve => this.#options.world.timers.soon(resolve))
   }
+}
+
+/** Of a log, what a checkpoint must not have otherwise: an older high watermark or recovery point does no harm. */
+function startOf({ logStartOffset, cutCount, compaction }: PartitionLog): string {
+  return [logStartOffset, cutCount, compaction.cleanedOffset].join()
 }
 
 /** A copy keeps what its original keeps: it drops what lies below the log start only, whatever its age and size. */

@@ -46,6 +46,11 @@ export class LogDirectory {
   readonly #highWatermarks: OffsetCheckpointFile
   readonly #cleanedOffsets: OffsetCheckpointFile
   #lock: FileLock | null = null
+  /** Counts what checkpoints must not tell any more; and how much of that the disk knows. */
+  #changes = 0
+  #writtenChanges = 0
+  /** Names of logs that are gone, each with the change that it was, while checkpoints on the disk may still tell of them. */
+  readonly #forgotten = new Map<string, number>()
 
   constructor(context: LogContext, path: string) {
     this.#context = context
@@ -125,15 +130,15 @@ export class LogDirectory {
   }
 
   /** The three of them as they are written now and then, behind the loop's back. */
-  writeRecoveryPointsAsync(): Promise<void> {
+  writeRecoveryPointsAsync(): Promise<unknown> {
     return this.#recoveryPoints.writeAsync(this.recoveryPoints())
   }
 
-  writeLogStartOffsetsAsync(): Promise<void> {
+  writeLogStartOffsetsAsync(): Promise<unknown> {
     return this.#logStarts.writeAsync(this.logStarts())
   }
 
-  writeHighWatermarksAsync(): Promise<void> {
+  writeHighWatermarksAsync(): Promise<unknown> {
     return this.#highWatermarks.writeAsync(this.highWatermarks())
   }
 
@@ -143,18 +148,58 @@ export class LogDirectory {
     this.writeLogStartOffsets()
     this.#highWatermarks.write(this.highWatermarks())
     this.writeCleanedOffsets()
+    this.onWritten(this.#changes)
+  }
+
+  /** The same behind the loop's back, one after another: the thread pool has other work too. False: something newer took the place of one. */
+  async writeCheckpointsAsync(): Promise<boolean> {
+    const changes = this.#changes
+    const isWhole = [
+      await this.#recoveryPoints.writeAsync(this.recoveryPoints()),
+      await this.#logStarts.writeAsync(this.logStarts()),
+      await this.#highWatermarks.writeAsync(this.highWatermarks()),
+      await this.#cleanedOffsets.writeAsync(this.cleanedOffsets()),
+    ].every(isWritten => isWritten)
+    if (isWhole) this.onWritten(changes)
+    return isWhole
   }
 
   /** How far compaction got, for logs that it has been at. */
   writeCleanedOffsets(): void {
-    const cleaned = [...this.logs].filter(log => log.compaction.cleanedOffset !== null)
-    this.#cleanedOffsets.write(entriesOf(cleaned, log => log.compaction.cleanedOffset!))
+    this.#cleanedOffsets.write(this.cleanedOffsets())
+  }
+
+  /** A log is out of the directory: the next checkpoints do not tell of it any more. */
+  forget(log: PartitionLog): void {
+    this.logs.delete(log)
+    this.#forgotten.set(`${log.topic}-${log.partition}`, ++this.#changes)
+  }
+
+  /** A log was cut below its recovery point: what is appended now is not on the disk, whatever the checkpoint says. */
+  outdate(): void {
+    this.#changes++
+  }
+
+  /** The checkpoints on the disk may tell what is not true any more. */
+  get isOutdated(): boolean {
+    return this.#writtenChanges < this.#changes
+  }
+
+  /** A log of this name is to be made: after a kill, what checkpoints say of a former one must not be taken for its. */
+  makeSureForgotten(name: string): void {
+    if (this.#forgotten.has(name)) this.writeCheckpoints()
   }
 
   release(): void {
-    for (const file of [this.#recoveryPoints, this.#logStarts, this.#highWatermarks]) file.release()
+    for (const file of [this.#recoveryPoints, this.#logStarts, this.#highWatermarks, this.#cleanedOffsets])
+      file.release()
     this.#lock?.release()
     this.#lock = null
+  }
+
+  private onWritten(changes: number): void {
+    this.#writtenChanges = Math.max(this.#writtenChanges, changes)
+    for (const [name, change] of this.#forgotten) if (change <= changes) this.#forgotten.delete(name)
   }
 
   private recoveryPoints(): OffsetCheckpointEntry[] {
@@ -165,6 +210,11 @@ export class LogDirectory {
   private logStarts(): OffsetCheckpointEntry[] {
     const inside = [...this.logs].filter(log => log.logStartOffset > log.firstSegmentOffset)
     return entriesOf(inside, log => log.logStartOffset)
+  }
+
+  private cleanedOffsets(): OffsetCheckpointEntry[] {
+    const cleaned = [...this.logs].filter(log => log.compaction.cleanedOffset !== null)
+    return entriesOf(cleaned, log => log.compaction.cleanedOffset!)
   }
 
   private highWatermarks(): OffsetCheckpointEntry[] {

@@ -25,8 +25,9 @@ export class OffsetCheckpointFile {
   /**
    * The same without holding up the loop: two waits for the disk of some milliseconds each, every five seconds on every broker of a
    * cluster, are what one acks=all produce in a hundred would wait for. What is written meanwhile in the other way is newer, and stays.
+   * False: something newer took its place, or will.
    */
-  async writeAsync(entries: readonly OffsetCheckpointEntry[]): Promise<void> {
+  async writeAsync(entries: readonly OffsetCheckpointEntry[]): Promise<boolean> {
     const version = ++this.#version
     const content = encodeOffsetCheckpoint(entries)
     const temporary = `${this.#path}.tmp`
@@ -39,9 +40,10 @@ export class OffsetCheckpointFile {
       file.close()
     }
     // Whoever came later has written the temporary file anew, or renamed it.
-    if (version !== this.#version) return
+    if (version !== this.#version) return false
     this.#files.rename(temporary, this.#path)
     await this.#files.syncDirectoryAsync(this.#directory)
+    return true
   }
 
   /** What is under way is dropped: the directory is in other hands. */

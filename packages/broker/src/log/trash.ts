@@ -23,7 +23,7 @@ export class Trash {
     const { files } = this.#world
     for (const path of paths) {
       if (!renameIfThere(files, path, path + FileSuffix.deleted)) continue
-      this.schedule(path + FileSuffix.deleted, delayMs, () => files.remove(path + FileSuffix.deleted))
+      this.schedule(path + FileSuffix.deleted, delayMs, () => files.removeAsync(path + FileSuffix.deleted))
     }
   }
 

@@ -50,6 +50,32 @@ describe('leader epochs', () => {
   })
 })
 
+test('truncation below the recovery point: the checkpoint says so soon, once for all logs of a turn: else nobody would check what is appended since', async () => {
+  const logs = await MemoryLogs.open()
+  for (const partition of [0, 1]) {
+    const log = logs.log('t', partition)
+    for (const value of ['a', 'b', 'c', 'd']) appendTo(log, batchOf({ values: [value] }))
+    logs.time.endTurn()
+    log.flush()
+  }
+  await logs.close()
+  const files = logs.files.afterKill()
+  const again = await MemoryLogs.open({ files })
+  const text = (): string => files.afterPowerCut().readFile('/data/recovery-point-offset-checkpoint').toString()
+  expect(text()).toBe('0\n2\nt 0 4\nt 1 4\n')
+  let writes = 0
+  files.onOperation = ({ kind, path }) => {
+    if (kind === 'rename' && path.includes('recovery-point')) writes++
+  }
+  for (const partition of [0, 1]) again.log('t', partition).truncateTo(1 + partition)
+  await again.time.run()
+  expect(text()).toBe('0\n2\nt 0 1\nt 1 2\n')
+  expect(writes).toBe(1)
+  again.log('t').truncateTo(1)
+  await again.time.run()
+  expect(writes).toBe(1)
+})
+
 describe('transactions', () => {
   const producer = { producerId: 7, producerEpoch: 0, isTransactional: true }
 

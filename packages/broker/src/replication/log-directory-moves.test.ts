@@ -442,7 +442,7 @@ class Replica extends World {
     const gone = Math.max(0, Math.min(offset, highWatermark) - this.startOffset)
     this.records.splice(0, gone)
     this.startOffset += gone
-    if (random.below(2) === 0) this.logs.directories.applyRetention()
+    if (random.below(2) === 0) void this.logs.directories.applyRetention()
     return `delete before ${offset}`
   }
 
@@ -498,7 +498,7 @@ describe('a replica that changes while it moves', () => {
       replica.become('leader')
       const done: string[] = []
       try {
-        for (let step = 0; step < 120; step++) {
+        for (let step = 0; step < 200; step++) {
           const { directory } = replica.partition.log
           done.push(await replica.step())
           replica.check()

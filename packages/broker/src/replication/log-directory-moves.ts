@@ -40,6 +40,7 @@ interface Move {
   readonly from: PartitionLog
   readonly to: PartitionLog
   readonly copy: FutureLogCopy
+  isPrepared: boolean
   isOver: boolean
 }
 
@@ -148,7 +149,14 @@ export class LogDirectoryMoves {
     const { logs, logger } = this.options
     const { topic, partition: index, log: from } = partition
     const to = logs.futureOf(topic, index)!
-    const move = { partition, from, to, copy: new FutureLogCopy({ current: from, future: to, isNew }), isOver: false }
+    const move: Move = {
+      partition,
+      from,
+      to,
+      isPrepared: false,
+      isOver: false,
+      copy: new FutureLogCopy({ current: from, future: to, isNew }),
+    }
     this.moves.set(partition, move)
     to.attach({
       endOffsetAdvanced: () => {},
@@ -214,7 +222,7 @@ export class LogDirectoryMoves {
         await from.prefetch(step.fetchOffset, this.sliceBytes)
         if (move.isOver || isBroken(move)) return
         this.copySlices(move)
-        if (to.nextOffset === from.logEndOffset) this.maybeSwap(move)
+        if (to.nextOffset === from.logEndOffset) await this.maybeSwap(move)
         return
       case 'swap':
         return this.maybeSwap(move)
@@ -264,12 +272,17 @@ export class LogDirectoryMoves {
     return true
   }
 
-  /** In one turn: what waits to be written is written, announced and copied, then the logs change places. */
-  private maybeSwap(move: Move): void {
+  /** When all is prepared, in one turn: what waits to be written is written, announced and copied, then the logs change places. */
+  private async maybeSwap(move: Move): Promise<void> {
     const { partition, from, to, copy } = move
     from.commit()
     for (let slices = slicesAtSwap; slices > 0 && !isBroken(move); slices--) if (!this.copySlice(move)) break
     if (move.isOver || isBroken(move) || copy.next().kind !== 'swap') return
+    if (!move.isPrepared) {
+      // What is appended meanwhile is copied first.
+      move.isPrepared = true
+      return this.options.logs.prepareFuture(partition.topic, partition.partition)
+    }
     assert(to.nextOffset === from.nextOffset, 'everything that was appended is copied')
     const promoted = this.options.logs.promoteFuture(partition.topic, partition.partition)
     this.end(move)

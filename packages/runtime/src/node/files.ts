@@ -47,6 +47,10 @@ export class NodeFiles implements FileSystem {
     attempt('unlink', path, () => fs.unlinkSync(path))
   }
 
+  removeAsync(path: string): Promise<void> {
+    return attemptAsync('unlink', path, done => fs.unlink(path, done))
+  }
+
   removeTree(path: string): Promise<void> {
     return attemptAsync('rm', path, done => fs.rm(path, { recursive: true, force: true }, done))
   }

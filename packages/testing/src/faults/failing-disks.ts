@@ -41,6 +41,9 @@ export class FailingDisks implements FileSystem {
   remove(path: string): void {
     this.checked('unlink', path).remove(path)
   }
+  async removeAsync(path: string): Promise<void> {
+    await this.checked('unlink', path).removeAsync(path)
+  }
   async removeTree(path: string): Promise<void> {
     await this.checked('rm', path).removeTree(path)
   }

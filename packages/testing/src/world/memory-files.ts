@@ -101,6 +101,10 @@ export class MemoryFiles implements FileSystem {
     this.#files.delete(path)
   }
 
+  async removeAsync(path: string): Promise<void> {
+    this.remove(path)
+  }
+
   async removeTree(path: string): Promise<void> {
     for (const each of [...this.#files.keys()]) if (each.startsWith(`${path}/`)) this.#files.delete(each)
     for (const each of [...this.#directories])
