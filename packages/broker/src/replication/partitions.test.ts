@@ -287,7 +287,11 @@ describe('LeaderAndIsr of many partitions', () => {
   })
 
   test.each([
-    ['another controller speaks', (): void => void partitions.admitController(brokerEpoch, 2), 'STALE_CONTROLLER_EPOCH'],
+    [
+      'another controller speaks',
+      (): void => void partitions.admitController(brokerEpoch, 2),
+      'STALE_CONTROLLER_EPOCH',
+    ],
     ['this broker registers anew', (): void => void brokerEpoch++, 'STALE_BROKER_EPOCH'],
     ['this broker stops', () => partitions.stop(), 'STALE_BROKER_EPOCH'],
   ] as const)('meanwhile %s: the rest is refused, as if it came later', async (_, between, code) => {
