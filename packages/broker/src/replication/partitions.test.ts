@@ -286,6 +286,24 @@ describe('LeaderAndIsr of many partitions', () => {
     expect([partitions.ledOf('t').size, led]).toEqual([count, count])
   })
 
+  test('the same again meanwhile: waits for the first, which is whole before anybody hears so', async () => {
+    const monotonicMs = time.monotonicMs.bind(time)
+    let spentMs = 0
+    time.monotonicMs = () => monotonicMs() + spentMs++
+    const order: string[] = []
+    const first = partitions.applyLeaderAndIsrInTurns(many()).then(() => order.push('first'))
+    const codes: number[] = []
+    const second = partitions.applyLeaderAndIsrInTurns(many()).then(errors => {
+      order.push('second')
+      codes.push(...errors.map(({ errorCode }) => errorCode))
+    })
+    await logs.whileRunning(Promise.all([first, second]))
+    time.monotonicMs = monotonicMs
+    expect(order).toEqual(['first', 'second'])
+    expect(new Set(codes)).toEqual(new Set([ErrorCode.STALE_CONTROLLER_EPOCH]))
+    expect(partitions.ledOf('t').size).toBe(count)
+  })
+
   test.each([
     [
       'another controller speaks',

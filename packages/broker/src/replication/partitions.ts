@@ -75,6 +75,8 @@ export class Partitions {
   private readonly cluster: PartitionCluster | undefined
   private isLeaving = false
   private isStopped = false
+  /** A LeaderAndIsr that is being applied, and its end. */
+  private takingRoles: Promise<void> | null = null
   private lagCheck: Timer | null = null
   /** Of what is said of each partition. */
   private noteLevel: 'info' | 'debug' = 'info'
@@ -177,17 +179,40 @@ export class Partitions {
   /**
    * The same, over several turns where there are many partitions: each is by itself, and those that have their role already serve. The controller sends nothing
    * more before it has the answer; but another one may be elected meanwhile, or this broker begin another life: then the rest is refused, as if it came later.
+   * Where the connection broke the same request comes again, and waits: were it answered first, a StopReplica could follow, and what is left of the first
+   * would bring back what that deletes.
    */
   async applyLeaderAndIsrInTurns(request: LeaderAndIsrRequest): Promise<PartitionError[]> {
-    const { clock, replication } = this.options
-    if (replication === undefined) return this.applyLeaderAndIsr(request)
-    const errors: PartitionError[] = []
     let refusal: ErrorCode = ErrorCode.NONE
+    while (this.takingRoles !== null) {
+      await this.takingRoles
+      refusal = this.admitController(request.brokerEpoch, request.controllerEpoch)
+    }
+    const { replication } = this.options
+    if (replication === undefined) return this.applyLeaderAndIsr(request)
+    const done = this.applyInTurns(request, refusal, replication.timers)
+    const settled = done.then(
+      () => {},
+      () => {},
+    )
+    this.takingRoles = settled
+    void settled.then(() => (this.takingRoles = null))
+    return done
+  }
+
+  private async applyInTurns(
+    request: LeaderAndIsrRequest,
+    admission: ErrorCode,
+    timers: Timers,
+  ): Promise<PartitionError[]> {
+    const { clock } = this.options
+    const errors: PartitionError[] = []
+    let refusal = admission
     let endMs = clock.monotonicMs() + turnMs
     for (const state of this.statesOf(request)) {
       if (clock.monotonicMs() >= endMs) {
         this.rolesChanged()
-        await new Promise<void>(resolve => replication.timers.soon(resolve))
+        await new Promise<void>(resolve => timers.soon(resolve))
         endMs = clock.monotonicMs() + turnMs
         const { brokerEpoch, controllerEpoch } = request
         if (refusal === ErrorCode.NONE) refusal = this.admitController(brokerEpoch, controllerEpoch)
