@@ -256,7 +256,10 @@ export class LogDirectories {
     future.compaction.cleanedOffset = current.compaction.cleanedOffset
     const start = startOf(future)
     await this.#directories.attemptAsync(target, async () => {
-      if (await target.writeCheckpointsAsync()) this.#prepared.set(future, start)
+      // Those written at intervals may come in between.
+      for (let attempt = 0; attempt < 3 && !this.#prepared.has(future); attempt++) {
+        if (await target.writeCheckpointsAsync()) this.#prepared.set(future, start)
+      }
     })
     await this.#directories.attemptAsync(source, () => files.syncDirectoryAsync(source.path))
   }
