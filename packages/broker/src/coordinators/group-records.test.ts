@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { offsetCommitKey, offsetCommitValue } from '@millrace/protocol/internal/offset-commit-record'
 import { decodeVersioned, encodeVersioned } from '@millrace/protocol/internal/versioned'
 import { MalformedMessage } from '@millrace/protocol/malformed-message'
+import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import type { GroupEntry } from '../core/groups/entries.ts'
 import { groupRecordFormat } from './group-records.ts'
 
@@ -68,4 +69,24 @@ test('damaged, or of another kind: refused, or left alone', () => {
   expect(() => groupRecordFormat.decode(key.subarray(0, -1), value)).toThrow(MalformedMessage)
   expect(() => groupRecordFormat.decode(key, value!.subarray(0, -1))).toThrow(MalformedMessage)
   expect(groupRecordFormat.decode(Buffer.from([0, 3, 1]), value)).toBeNull()
+})
+
+test('keys in turn that have all, some or none of their names in common: each is what the codec reads', () => {
+  const random = new SeededRandom(11)
+  const groups = ['g', 'h', 'gg', 'g'.repeat(600), '']
+  const topics = ['g', 't', 'tg', 't'.repeat(249)]
+  for (let count = 0; count < 2000; count++) {
+    const group = groups[random.below(groups.length)]!
+    const topic = topics[random.below(topics.length)]!
+    const key = encodeVersioned(offsetCommitKey, random.below(2), { group, topic, partition: random.below(3) })
+    const { partition } = decodeVersioned(offsetCommitKey, key).value
+    expect(groupRecordFormat.decode(key, null)).toEqual({
+      kind: 'offset',
+      groupId: group,
+      topic,
+      partition,
+      value: null,
+    })
+    if (count % 100 === 0) expect(() => groupRecordFormat.decode(key.subarray(0, -1), null)).toThrow(MalformedMessage)
+  }
 })

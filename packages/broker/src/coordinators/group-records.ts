@@ -50,18 +50,43 @@ function encodeOffset(value: OffsetRecord): Buffer {
   })
 }
 
+/** Keys that begin with more than this are rare. */
+const namesBytesMax = 512
+/**
+ * The key before, up to its partition: what consumers commit in one request has one group and mostly one topic, so their names are there
+ * already, with the hashes that maps want.
+ */
+const before = { bytes: Buffer.allocUnsafeSlow(namesBytesMax), size: 0, group: '', topic: '' }
+
 /**
  * A load is a million of these, so their two layouts are read without a codec. Null for bytes that are not of that layout: the codec
  * says what is wrong with them.
  */
 function plainOffsetKey(key: Buffer): { group: string; topic: string; partition: number } | null {
+  const namesEnd = key.length - 4
+  if (beginsAsBefore(key, namesEnd)) {
+    return { group: before.group, topic: before.topic, partition: key.readInt32BE(namesEnd) }
+  }
   if (key.length < 10) return null
   const groupEnd = 4 + key.readInt16BE(2)
-  if (groupEnd < 4 || groupEnd + 6 > key.length) return null
+  if (groupEnd < 4 || groupEnd + 2 > namesEnd) return null
   const topicEnd = groupEnd + 2 + key.readInt16BE(groupEnd)
-  if (topicEnd < groupEnd + 2 || topicEnd + 4 !== key.length) return null
+  if (topicEnd < groupEnd + 2 || topicEnd !== namesEnd) return null
   const group = key.toString('utf8', 4, groupEnd)
-  return { group, topic: key.toString('utf8', groupEnd + 2, topicEnd), partition: key.readInt32BE(topicEnd) }
+  const topic = key.toString('utf8', groupEnd + 2, topicEnd)
+  if (namesEnd <= namesBytesMax) {
+    key.copy(before.bytes, 0, 0, namesEnd)
+    Object.assign(before, { size: namesEnd, group, topic })
+  }
+  return { group, topic, partition: key.readInt32BE(namesEnd) }
+}
+
+/** From the back, where names differ. */
+function beginsAsBefore(key: Buffer, namesEnd: number): boolean {
+  const { bytes, size } = before
+  if (namesEnd !== size || size === 0) return false
+  for (let at = size - 1; at >= 0; at--) if (key[at] !== bytes[at]) return false
+  return true
 }
 
 /** v3: offset, leader epoch, text, time of the commit. */

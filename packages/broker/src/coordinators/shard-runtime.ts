@@ -174,8 +174,10 @@ export class ShardRuntime<Entry> implements CommitListener {
   }
 
   #replayRecord(record: ReadRecord, fetchOffset: number, transactionOf: number | null, wallMs: number): void {
-    if (record.offset < fetchOffset || record.key === null) return
-    const entry = this.#options.format.decode(record.key, record.value)
+    // Each look at the key makes a view of it.
+    const { key } = record
+    if (record.offset < fetchOffset || key === null) return
+    const entry = this.#options.format.decode(key, record.value)
     if (entry === null) return
     if (transactionOf === null) this.#options.replay(entry, wallMs)
     else this.#options.replayInTransaction(transactionOf, entry, wallMs)
