@@ -135,8 +135,8 @@ async function commits(brokers: number, properties: Readonly<Record<string, stri
 }
 
 const rebalances = {
-  join: { mode: 'cold', title: 'join of 200 members from cold to Stable', args: [200, 7, 30_000] },
-  leave: { mode: 'leave', title: 'rebalance of 50 members, from LeaveGroup to Stable', args: [50, 20, 30_000] },
+  join: { mode: 'cold', title: 'join of 200 members from cold to Stable', args: [200, 25, 30_000] },
+  leave: { mode: 'leave', title: 'rebalance of 50 members, from LeaveGroup to Stable', args: [50, 200, 30_000] },
   expire: { mode: 'expire', title: 'rebalance of 50 members, from session expiry to Stable', args: [50, 7, 600] },
 } as const
 
