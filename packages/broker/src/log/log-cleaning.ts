@@ -73,6 +73,7 @@ export class LogCleaning {
       loadFactor,
       keysMax: firstUncleanableOffset - firstDirtyOffset,
       secret: context.world.random.bytes(16),
+      firstOffset: firstDirtyOffset,
     })
     try {
       await this.collectKeys(offsets)

@@ -117,7 +117,7 @@ export class BatchCleaner {
       }
       const { keyAt, keyLength } = cursor
       if (keyLength < 0 || (dropsTombstones && cursor.valueLength < 0)) continue
-      if (offset >= offsets.get(cursor.bytes, keyAt, keyAt + keyLength)) this.#kept.add(cursor)
+      if (offsets.isLatest(cursor.bytes, keyAt, keyAt + keyLength, offset)) this.#kept.add(cursor)
     }
   }
 
@@ -180,7 +180,7 @@ export class BatchCleaner {
     const left = messages.filter(({ offset, key, value }) => {
       if (offset > offsets.latestOffset) return true
       if (key === null || (value === null && !this.#facts.keepsLegacyTombstones)) return false
-      return offset >= offsets.get(key, 0, key.length)
+      return offsets.isLatest(key, 0, key.length, offset)
     })
     if (left.length === messages.length) return 'all'
     if (left.length === 0) return 'none'

@@ -34,6 +34,31 @@ test('offset map: full: at the load factor of what its bytes hold; says so and k
   expect(() => map.put(Buffer.from([1]), 0, 1, 5)).toThrow('a full map takes no key')
 })
 
+test.each([
+  ['a bit for each offset', 1_000_000],
+  ['too many offsets to have a bit each', 16_000],
+])('offset map: %s: latest is what nothing was put behind, also below the first offset', (_, bytesMax) => {
+  const random = new SeededRandom(5)
+  const firstOffset = 2 ** 40 - 3
+  const count = 20_000
+  const map = new OffsetMap({ bytesMax, loadFactor: 0.9, keysMax: count, secret, firstOffset })
+  const model = new Map<string, number>()
+  const put: { key: Buffer; offset: number }[] = []
+  for (let offset = firstOffset; offset < firstOffset + count; offset += 1 + random.below(2)) {
+    const key = Buffer.from(`k${random.below(500)}`)
+    map.put(key, 0, key.length, offset)
+    model.set(key.toString(), offset)
+    put.push({ key, offset })
+  }
+  for (const { key, offset } of put) {
+    expect(map.isLatest(key, 0, key.length, offset)).toBe(model.get(key.toString()) === offset)
+  }
+  const unknown = Buffer.from('unknown')
+  const { key } = put[0]!
+  expect(map.isLatest(key, 0, key.length, firstOffset - 1)).toBe(false)
+  expect(map.isLatest(unknown, 0, unknown.length, firstOffset - 1)).toBe(true)
+})
+
 test('offset map: few keys: takes little memory, however much it may have; gives it back', () => {
   const map = new OffsetMap({ bytesMax: 128 * 1024 * 1024, loadFactor: 0.9, keysMax: 1000, secret })
   expect(map.bytes).toBeLessThan(40_000)

@@ -6,6 +6,8 @@ const entryWords = 6
 export const offsetMapEntryBytes = entryWords * 4
 /** A table with room to spare is looked up in one or two probes. */
 const spaciousLoad = 0.7
+/** Bytes of a map to one byte of what it notes of replaced offsets, at most. */
+const bytesPerReplacedByte = 16
 
 /**
  * Key → last offset, of the dirty part of a log, without the keys: open addressing in one typed array of a size that never changes. Its
@@ -18,15 +20,33 @@ export class OffsetMap {
   readonly #slots: number
   readonly #sizeMax: number
   readonly #words: Int32Array
+  readonly #firstOffset: number
+  /**
+   * One bit for each offset from `firstOffset` on: a newer record of its key was put. Whoever goes through the same records again asks these bits, in
+   * order, instead of hashing each key anew and looking for it all over the table: half the work of compacting what is dirty for the first time.
+   */
+  readonly #replaced: Uint8Array
   #size = 0
 
-  /** Holds at most `bytesMax / 24 * loadFactor` keys, and takes no more memory than `keysMax` of them need. `secret` as for KeyHash. */
-  constructor(options: { bytesMax: number; loadFactor: number; keysMax: number; secret: Uint8Array }) {
+  /**
+   * Holds at most `bytesMax / 24 * loadFactor` keys, and takes no more memory than `keysMax` of them need. `secret` as for KeyHash. `firstOffset`: of the
+   * records that are put, which are no more than `keysMax` from there on; where they are too many to have a bit each, none has.
+   */
+  constructor(options: {
+    bytesMax: number
+    loadFactor: number
+    keysMax: number
+    secret: Uint8Array
+    firstOffset?: number
+  }) {
     const slotsMax = Math.floor(options.bytesMax / offsetMapEntryBytes)
     this.#sizeMax = Math.floor(slotsMax * options.loadFactor)
     this.#slots = Math.max(1, Math.min(slotsMax, Math.ceil(options.keysMax / spaciousLoad) + 1))
     this.#hash = new KeyHash(options.secret)
     this.#words = new Int32Array(this.#slots * entryWords)
+    this.#firstOffset = options.firstOffset ?? 0
+    const replacedBytes = options.firstOffset === undefined ? 0 : Math.ceil(options.keysMax / 8)
+    this.#replaced = new Uint8Array(replacedBytes <= options.bytesMax / bytesPerReplacedByte ? replacedBytes : 0)
     assert(this.#sizeMax < slotsMax || options.loadFactor >= 1, 'an empty slot ends every search')
   }
 
@@ -61,6 +81,9 @@ export class OffsetMap {
       words[at + 2] = h2
       words[at + 3] = h3
       this.#size++
+    } else {
+      const index = words[at + 4]! * 0x1_0000_0000 + (words[at + 5]! >>> 0) - 1 - this.#firstOffset
+      if (index >= 0 && index < this.#replaced.length * 8) this.#replaced[index >>> 3]! |= 1 << (index & 7)
     }
     // One more than the offset, so that zeros mean an empty slot.
     const stored = offset + 1
@@ -75,6 +98,15 @@ export class OffsetMap {
     return this.#words[at + 4]! * 0x1_0000_0000 + (this.#words[at + 5]! >>> 0) - 1
   }
 
+  /** Was nothing put behind `offset` for the key `bytes[start, end)`, which stands there? */
+  isLatest(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
+    const index = offset - this.#firstOffset
+    if (index >= 0 && index < this.#replaced.length * 8) {
+      return (this.#replaced[index >>> 3]! & (1 << (index & 7))) === 0
+    }
+    return offset >= this.get(bytes, start, end)
+  }
+
   /** Everything up to `offset` was looked at, whether it had keys or not. */
   raiseLatestOffset(offset: number): void {
     if (offset > this.latestOffset) this.latestOffset = offset
@@ -82,8 +114,7 @@ export class OffsetMap {
 
   /** The memory goes back now; the map must not be used afterwards. */
   release(): void {
-    const { buffer } = this.#words as { buffer: ArrayBuffer }
-    buffer.transfer(0)
+    for (const { buffer } of [this.#words, this.#replaced]) (buffer as ArrayBuffer).transfer(0)
   }
 
   /** Where the key's entry is, or the empty slot where it would be. */
