@@ -1,5 +1,5 @@
 import { knownCodecName, Codec } from '@millrace/protocol/compression/codec'
-import { buildBatch, withRecords } from '@millrace/protocol/records/batch-builder'
+import { buildBatch, withHeaderOf, withRecords } from '@millrace/protocol/records/batch-builder'
 import type { BatchOptions, CopiedRecord } from '@millrace/protocol/records/batch-builder'
 import {
   isMessageCrcValidAt,
@@ -10,6 +10,7 @@ import {
 import { buildMessageSet } from '@millrace/protocol/records/message-set-builder'
 import { openPayload } from '@millrace/protocol/records/payload'
 import {
+  BATCH_HEADER_SIZE,
   baseOffsetAt,
   baseSequenceAt,
   baseTimestampAt,
@@ -36,6 +37,8 @@ import type { LastRecord } from './producer-state.ts'
 
 /** As for appends: a batch of more than that has never been validated. */
 const decompressedBytesMax = 128 * 1024 * 1024
+/** Most batches are smaller. */
+const roomBytesMin = 64 * 1024
 
 export interface BatchCleanerOptions {
   readonly offsets: OffsetMap
@@ -62,12 +65,13 @@ export type Kept = 'all' | 'part' | 'none'
  * Batches come in the order of the log.
  */
 export class BatchCleaner {
-  /** After `part`. */
+  /** After `part`, until the next batch. */
   output: Buffer = nothing
   #facts: CleanedSegmentFacts = { lastRecords: new Map(), keepsLegacyTombstones: true }
   readonly #options: BatchCleanerOptions
   readonly #cursor = new RecordCursor()
   readonly #kept = new KeptRecords()
+  #room: Buffer = nothing
   /** What the cursor walks where the batch is compressed. */
   #payload: Uint8Array | null = null
 
@@ -152,7 +156,18 @@ export class BatchCleaner {
       maxTimestamp = Math.max(-1, baseTimestampAt(buffer, position) + kept.maxTimestampDelta)
       if (!Number.isSafeInteger(maxTimestamp)) return this.rebuilt(buffer, position, horizonOf(buffer, position))
     }
-    return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), { count: kept.count, maxTimestamp })
+    const fields = { count: kept.count, maxTimestamp }
+    if (this.#payload !== null) return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), fields)
+    const rebuilt = this.room(BATCH_HEADER_SIZE + kept.size)
+    kept.copyTo(rebuilt, BATCH_HEADER_SIZE, this.#cursor.bytes)
+    withHeaderOf(buffer, position, rebuilt, fields)
+    return rebuilt
+  }
+
+  /** Memory for one batch, which the next one takes again: a buffer each would be most of what the collector has to do. */
+  private room(size: number): Buffer {
+    if (this.#room.length < size) this.#room = Buffer.allocUnsafeSlow(Math.max(size, roomBytesMin))
+    return this.#room.subarray(0, size)
   }
 
   /** The base timestamp gives way to the horizon, so that every delta is another. */
@@ -256,17 +271,27 @@ class KeptRecords {
     if (delta > this.maxTimestampDelta || Number.isNaN(delta)) this.maxTimestampDelta = delta
   }
 
+  /** Bytes of those that stay. */
+  get size(): number {
+    return this.#size
+  }
+
   /** The bytes of those that stay. */
   bytesOf(bytes: Uint8Array): Uint8Array {
     const stretches = this.#stretches
     if (stretches.length === 2) return bytes.subarray(stretches[0], stretches[1])
     const kept = Buffer.allocUnsafe(this.#size)
-    for (let index = 0, at = 0; index < stretches.length; index += 2) {
+    this.copyTo(kept, 0, bytes)
+    return kept
+  }
+
+  copyTo(target: Uint8Array, position: number, bytes: Uint8Array): void {
+    const stretches = this.#stretches
+    for (let index = 0, at = position; index < stretches.length; index += 2) {
       const stretch = bytes.subarray(stretches[index], stretches[index + 1])
-      kept.set(stretch, at)
+      target.set(stretch, at)
       at += stretch.length
     }
-    return kept
   }
 
   /** One by one, for a batch that is written anew; `cursor` stands before the first record. */
