@@ -52,10 +52,9 @@ export class KeyCollection {
       const { keyAt, keyLength } = cursor
       const offset = baseOffset + cursor.offsetDelta
       if (keyLength < 0 || offset < this.#startOffset) continue
-      if (offsets.isFull) return false
-      offsets.put(cursor.bytes, keyAt, keyAt + keyLength, offset)
+      if (!offsets.putSoon(cursor.bytes, keyAt, keyAt + keyLength, offset)) return false
     }
-    return true
+    return offsets.putWaiting()
   }
 
   private addMessages(buffer: Uint8Array, position: number): boolean {

@@ -23,6 +23,31 @@ test.each([1, 2, 3])('offset map: random keys of all lengths: as a Map of their 
   expect(map.isFull).toBe(model.size === 4500)
 })
 
+test.each([1, 63, 64, 65, 500])(
+  'offset map: keys put soon, %d at a time: as if each was put at once, until it is full',
+  most => {
+    const random = new SeededRandom(most)
+    const options = { bytesMax: 1000 * offsetMapEntryBytes, loadFactor: 0.9, keysMax: 1000, secret }
+    const map = new OffsetMap(options)
+    const model = new OffsetMap(options)
+    let hasRoom = true
+    for (let offset = 0; hasRoom && offset < 100_000;) {
+      for (let count = 0; hasRoom && count < most; count++, offset++) {
+        const key = Buffer.from(`k${random.below(1200)}`)
+        if (!model.isFull) model.put(key, 0, key.length, offset)
+        hasRoom = map.putSoon(key, 0, key.length, offset)
+      }
+      hasRoom = map.putWaiting() && hasRoom
+      expect([map.size, map.latestOffset]).toEqual([model.size, model.latestOffset])
+    }
+    expect(map.isFull).toBe(true)
+    for (let index = 0; index < 1200; index++) {
+      const key = Buffer.from(`k${index}`)
+      expect(map.get(key, 0, key.length)).toBe(model.get(key, 0, key.length))
+    }
+  },
+)
+
 test('offset map: full: at the load factor of what its bytes hold; says so and keeps what it has', () => {
   const map = new OffsetMap({ bytesMax: 600, loadFactor: 0.9, keysMax: 1e9, secret })
   for (let key = 0; key < 22; key++) {

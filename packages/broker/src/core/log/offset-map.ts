@@ -6,6 +6,8 @@ const entryWords = 6
 export const offsetMapEntryBytes = entryWords * 4
 /** A table with room to spare is looked up in one or two probes. */
 const spaciousLoad = 0.7
+/** Keys that wait to be put: their places are fetched by then, and still in the nearest cache. */
+const waitingMax = 64
 /** Bytes of a map to one byte of what it notes of replaced offsets, at most. */
 const bytesPerReplacedByte = 16
 
@@ -26,6 +28,11 @@ export class OffsetMap {
    * order, instead of hashing each key anew and looking for it all over the table: half the work of compacting what is dirty for the first time.
    */
   readonly #replaced: Uint8Array
+  readonly #waitingHashes = new Int32Array(waitingMax * 4)
+  readonly #waitingOffsets = new Float64Array(waitingMax)
+  #waitingCount = 0
+  /** Of no meaning: what was read only to have it read. */
+  #fetched = 0
   #size = 0
 
   /**
@@ -71,11 +78,47 @@ export class OffsetMap {
 
   /** The key `bytes[start, end)` is at `offset`, whatever was said of it before. */
   put(bytes: Uint8Array, start: number, end: number, offset: number): void {
+    this.#hash.hash(bytes, start, end)
+    const { h0, h1, h2, h3 } = this.#hash
+    this.#put(h0, h1, h2, h3, offset)
+  }
+
+  /**
+   * As `put`, some time before the next `putWaiting`, which has to come before anything is asked. Each key is somewhere else in a table that no cache
+   * holds; by the time that all who wait are put, the memory of each is on its way. False: there was no room for one of them.
+   */
+  putSoon(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
+    this.#hash.hash(bytes, start, end)
+    const { h0, h1, h2, h3 } = this.#hash
+    const at = this.#waitingCount * 4
+    const hashes = this.#waitingHashes
+    hashes[at] = h0
+    hashes[at + 1] = h1
+    hashes[at + 2] = h2
+    hashes[at + 3] = h3
+    this.#waitingOffsets[this.#waitingCount] = offset
+    this.#fetched ^= this.#words[this.#slotOf(h0)]!
+    return ++this.#waitingCount < waitingMax || this.putWaiting()
+  }
+
+  /** False: there was no room for one of them, and those behind it are forgotten. */
+  putWaiting(): boolean {
+    const hashes = this.#waitingHashes
+    const count = this.#waitingCount
+    this.#waitingCount = 0
+    for (let index = 0; index < count; index++) {
+      if (this.isFull) return false
+      const at = index * 4
+      this.#put(hashes[at]!, hashes[at + 1]!, hashes[at + 2]!, hashes[at + 3]!, this.#waitingOffsets[index]!)
+    }
+    return true
+  }
+
+  #put(h0: number, h1: number, h2: number, h3: number, offset: number): void {
     assert(!this.isFull, 'a full map takes no key')
     const words = this.#words
-    const at = this.#find(bytes, start, end)
+    const at = this.#find(h0, h1, h2, h3)
     if (words[at + 4] === 0 && words[at + 5] === 0) {
-      const { h0, h1, h2, h3 } = this.#hash
       words[at] = h0
       words[at + 1] = h1
       words[at + 2] = h2
@@ -94,7 +137,9 @@ export class OffsetMap {
 
   /** The offset of the key `bytes[start, end)`, -1 when it has none. */
   get(bytes: Uint8Array, start: number, end: number): number {
-    const at = this.#find(bytes, start, end)
+    this.#hash.hash(bytes, start, end)
+    const { h0, h1, h2, h3 } = this.#hash
+    const at = this.#find(h0, h1, h2, h3)
     return this.#words[at + 4]! * 0x1_0000_0000 + (this.#words[at + 5]! >>> 0) - 1
   }
 
@@ -117,14 +162,16 @@ export class OffsetMap {
     for (const { buffer } of [this.#words, this.#replaced]) (buffer as ArrayBuffer).transfer(0)
   }
 
+  /** Where the search for a key begins. */
+  #slotOf(h0: number): number {
+    return Math.floor(((h0 >>> 0) * this.#slots) / 0x1_0000_0000) * entryWords
+  }
+
   /** Where the key's entry is, or the empty slot where it would be. */
-  #find(bytes: Uint8Array, start: number, end: number): number {
-    const hash = this.#hash
-    hash.hash(bytes, start, end)
-    const { h0, h1, h2, h3 } = hash
+  #find(h0: number, h1: number, h2: number, h3: number): number {
     const words = this.#words
     const stop = words.length
-    let at = Math.floor(((h0 >>> 0) * this.#slots) / 0x1_0000_0000) * entryWords
+    let at = this.#slotOf(h0)
     for (;;) {
       if (words[at] === h0 && words[at + 1] === h1 && words[at + 2] === h2 && words[at + 3] === h3) {
         if (words[at + 4] !== 0 || words[at + 5] !== 0) return at
