@@ -95,6 +95,9 @@ const shapes: readonly Shape[] = [
   },
 ]
 
+/** The last segment is never compacted: of little data it is to be a small part. */
+const segmentBytesOf = ({ megabytes }: Shape): number => (megabytes < 100 ? 4 << 20 : 32 << 20)
+
 interface BrokerUnderTest {
   readonly name: 'millrace' | 'kafka'
   readonly port: number
@@ -166,7 +169,7 @@ async function dirtyTopic(
   const configEntries = [
     { name: 'cleanup.policy', value: 'compact' },
     { name: 'min.cleanable.dirty.ratio', value: '1' },
-    { name: 'segment.bytes', value: String(32 << 20) },
+    { name: 'segment.bytes', value: String(segmentBytesOf(shape)) },
   ]
   await admin.createTopics({
     topics: [{ topic, numPartitions: 1, replicationFactor: 1, configEntries }],
@@ -224,14 +227,14 @@ async function send(connection: Connection, topic: string, records: Buffer): Pro
   if (errorCode !== 0) throw new Error(`refused with ${errorCode}`)
 }
 
-async function letClean(broker: BrokerUnderTest, topic: string): Promise<void> {
+async function letClean(broker: BrokerUnderTest, topic: string, shape: Shape): Promise<void> {
   const admin = clientOf(broker).admin()
   await admin.connect()
   // RESOURCE_TYPES.TOPIC is 2; AlterConfigs names all that is to stay.
   const configEntries = [
     { name: 'cleanup.policy', value: 'compact' },
     { name: 'min.cleanable.dirty.ratio', value: '0.001' },
-    { name: 'segment.bytes', value: String(32 << 20) },
+    { name: 'segment.bytes', value: String(segmentBytesOf(shape)) },
   ]
   await admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] })
   await admin.disconnect()
@@ -282,7 +285,7 @@ async function measure(broker: BrokerUnderTest, shape: Shape, megabytes: number)
   const idlePerSecond = (processCpuSeconds(broker.pid) - idleFrom) / 2
   const fromMs = performance.now()
   const from = processCpuSeconds(broker.pid)
-  await letClean(broker, topic)
+  await letClean(broker, topic, shape)
   while (cleanedOffset(broker, topic) === 0) {
     if (performance.now() - fromMs > 120_000) throw new Error(`${broker.name} does not clean ${topic}`)
     await sleep(20)
@@ -313,7 +316,7 @@ async function latencies(broker: BrokerUnderTest, generator: LoadGenerator) {
     preheatMemory(work, 1000)
     const alone = await generator.run('produce', targetOf(broker), args)
     preheatMemory(work, 1000)
-    await letClean(broker, topic)
+    await letClean(broker, topic, shape)
     await sleep(500)
     const beside = await generator.run('produce', targetOf(broker), args)
     if (cleanedOffset(broker, topic) > 0)
