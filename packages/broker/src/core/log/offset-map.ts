@@ -32,7 +32,7 @@ export class OffsetMap {
   readonly #waitingOffsets = new Float64Array(waitingMax)
   #waitingCount = 0
   /** Of no meaning: what was read only to have it read. */
-  #fetched = 0
+  readonly #fetched = new Int32Array(1)
   #size = 0
 
   /**
@@ -97,7 +97,7 @@ export class OffsetMap {
     hashes[at + 2] = h2
     hashes[at + 3] = h3
     this.#waitingOffsets[this.#waitingCount] = offset
-    this.#fetched ^= this.#words[this.#slotOf(h0)]!
+    this.#fetched[0]! ^= this.#words[this.#slotOf(h0)]!
     return ++this.#waitingCount < waitingMax || this.putWaiting()
   }
 
