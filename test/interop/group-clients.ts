@@ -11,6 +11,7 @@ export interface ClientRecord {
 /** Members of groups, transactions and commits of Java's client, in one JVM that stays while brokers change: see java/GroupClients.java. */
 export class JavaClients {
   private readonly process: RunningProcess
+  private readonly lines: readonly string[]
   private answered = 0
 
   constructor(bootstrap: string) {
@@ -18,13 +19,14 @@ export class JavaClients {
     this.process = startProcess({
       ...{ name: 'GroupClients', command: 'java', args: [...toolJvm(), file, bootstrap], stdin: 'pipe' },
     })
+    this.lines = linesOf(this.process)
   }
 
   /** What it answers; rejects when it failed. */
   async run(command: string, timeoutMs = 40_000): Promise<string> {
     this.process.child.stdin!.write(`${command}\n`)
     const index = this.answered++
-    const answers = (): string[] => this.lines().filter(line => /^(done|failed)\b/.test(line))
+    const answers = (): string[] => this.lines.filter(line => /^(done|failed)\b/.test(line))
     try {
       await eventually(async () => answers().length > index, timeoutMs)
     } catch (error) {
@@ -51,8 +53,12 @@ export class JavaClients {
     this.process.kill('SIGCONT')
   }
 
+  output(): string {
+    return this.process.output()
+  }
+
   complaints(): string[] {
-    return this.lines().filter(line => /^member of|Exception|ERROR/.test(line))
+    return this.lines.filter(line => /^member of/.test(line))
   }
 
   /** Members leave, then it ends. */
@@ -67,19 +73,14 @@ export class JavaClients {
   }
 
   private said(start: string): string[] {
-    return this.lines()
-      .filter(line => line.startsWith(start))
-      .map(line => line.slice(start.length))
-  }
-
-  private lines(): string[] {
-    return this.process.output().split('\n').slice(0, -1)
+    return this.lines.filter(line => line.startsWith(start)).map(line => line.slice(start.length))
   }
 }
 
 /** librdkafka in a group: see python/group_member.py. */
 export class PythonMember {
   private readonly process: RunningProcess
+  private readonly lines: readonly string[]
 
   constructor(bootstrap: string, topic: string, group: string, sessionMs: number) {
     this.process = startProcess({
@@ -87,16 +88,15 @@ export class PythonMember {
       command: oraclePath('confluent'),
       args: [join(import.meta.dirname, 'python', 'group_member.py'), bootstrap, topic, group, String(sessionMs)],
     })
+    this.lines = linesOf(this.process)
   }
 
   assignments(): string[] {
-    return this.lines().filter(line => line.startsWith('assigned '))
+    return this.lines.filter(line => line.startsWith('assigned '))
   }
 
   records(): ClientRecord[] {
-    return this.lines()
-      .filter(line => line.startsWith('record '))
-      .map(line => recordOf(line.slice('record '.length)))
+    return this.lines.filter(line => line.startsWith('record ')).map(line => recordOf(line.slice('record '.length)))
   }
 
   pause(): void {
@@ -113,10 +113,21 @@ export class PythonMember {
   stop(): Promise<void> {
     return this.process.stop()
   }
+}
 
-  private lines(): string[] {
-    return this.process.output().split('\n').slice(0, -1)
-  }
+/** All that it ever prints, as far as it did; `output()` forgets. */
+function linesOf({ child }: RunningProcess): readonly string[] {
+  const lines: string[] = []
+  let open = ''
+  child.stdout!.on('data', (chunk: Buffer) => {
+    const [first = '', ...others] = chunk.toString().split('\n')
+    open += first
+    for (const next of others) {
+      lines.push(open)
+      open = next
+    }
+  })
+  return lines
 }
 
 function recordOf(text: string): ClientRecord {

@@ -36,14 +36,19 @@ export class MixedBrokers {
   readonly client: ClusterClient
   readonly sessionTimeoutMs = 12_000
   private readonly zookeeper: ZooKeeperEnsemble
+  private readonly properties: Readonly<Record<string, string>>
   private readonly observer: Coordination
   private readonly folder = mkdtempSync(join(tmpdir(), 'millrace-mixed-'))
   private readonly leftovers: (() => Promise<void>)[] = []
 
   /** The first one is controller when this resolves. */
-  static async start(products: readonly Product[], first: number): Promise<MixedBrokers> {
+  static async start(
+    products: readonly Product[],
+    first: number,
+    properties: Readonly<Record<string, string>> = {},
+  ): Promise<MixedBrokers> {
     const zookeeper = await startZooKeeper()
-    const cluster = new MixedBrokers(zookeeper, products, await freePorts(products.length))
+    const cluster = new MixedBrokers(zookeeper, products, await freePorts(products.length), properties)
     await cluster.observer.connect()
     await cluster.launch(first)
     const others = cluster.brokers.filter(({ id }) => id !== first)
@@ -52,8 +57,14 @@ export class MixedBrokers {
     return cluster
   }
 
-  private constructor(zookeeper: ZooKeeperEnsemble, products: readonly Product[], ports: readonly number[]) {
+  private constructor(
+    zookeeper: ZooKeeperEnsemble,
+    products: readonly Product[],
+    ports: readonly number[],
+    properties: Readonly<Record<string, string>>,
+  ) {
     this.zookeeper = zookeeper
+    this.properties = properties
     this.brokers = products.map((product, i) => ({
       ...{ id: i + 1, product, port: ports[i]!, process: null, isPaused: false },
     }))
@@ -80,6 +91,7 @@ export class MixedBrokers {
       'controlled.shutdown.retry.backoff.ms': '500',
       // Kafka's brokers never look at their own registration: nobody may take it from them.
       ...(broker.product === 'millrace' ? { 'millrace.fast.failure.detection.enable': 'false' } : {}),
+      ...this.properties,
     }
     const zookeeper = `${this.zookeeper.connectString}/mixed`
     const logDirs = join(this.folder, `broker-${id}`)
@@ -94,6 +106,10 @@ export class MixedBrokers {
       await untilListening(broker.port, 30_000, process)
       broker.process = process
     }
+  }
+
+  get bootstrap(): string {
+    return this.brokers.map(({ port }) => `127.0.0.1:${port}`).join(',')
   }
 
   broker(id: number): MixedBroker {
