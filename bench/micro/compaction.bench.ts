@@ -97,6 +97,15 @@ const allShapes: readonly Shape[] = [
     codec: 'zstd',
     bytes: 24 * megabyte,
   },
+  // Large batches: what is left of each takes gzip 50 ms and more.
+  {
+    name: '3000 x 1 KiB gzip, 30 k keys',
+    records: 3000,
+    valueBytes: 1024,
+    keys: 30_000,
+    codec: 'gzip',
+    bytes: 40 * megabyte,
+  },
 ]
 
 const shapes = allShapes.filter(({ name }) => name.includes(only))
@@ -141,11 +150,18 @@ async function fill(log: PartitionLog, shape: Shape, bytes: number): Promise<voi
   const random = new SeededRandom(1)
   const value = Buffer.from(Array.from({ length: shape.valueBytes }, () => 97 + random.below(16)))
   const nowMs = Date.now()
+  // One value again and again would cost gzip nothing.
+  const pool = Buffer.from(Array.from({ length: megabyte }, () => 97 + random.below(16)))
+  const valueOf = (): Buffer => {
+    if (shape.codec !== 'gzip') return value
+    const start = random.below(megabyte - shape.valueBytes)
+    return pool.subarray(start, start + shape.valueBytes)
+  }
   for (let written = 0; written < bytes;) {
     const records = Array.from({ length: shape.records }, () => ({
       timestamp: nowMs,
       key: Buffer.from(`user-${String(random.below(shape.keys)).padStart(12, '0')}`),
-      value,
+      value: valueOf(),
     }))
     const batch = buildBatch(records, { codec: shape.codec })
     const outcome = log.appendAsLeader(batch, { leaderEpoch: 0, origin: 'client', apiVersion: 9, nowMs })

@@ -76,7 +76,7 @@ export class FolderBroker {
 
   /** Everything but the active segment is. */
   isCleaned(partition: string): boolean {
-    return this.cleaned().get(partition) === parseInt(this.segments(partition).sort().at(-1)!, 10)
+    return (this.cleaned().get(partition) ?? 0) === parseInt(this.segments(partition).sort().at(-1)!, 10)
   }
 
   async close(): Promise<void> {

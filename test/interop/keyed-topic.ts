@@ -39,19 +39,27 @@ export class KeyedTopic {
       .map(({ offset, key, value }) => ({ offset, key, value }))
   }
 
-  /** With kcat: `count` records on few keys, one in eight a tombstone. */
-  async write(bootstrap: string, count: number, settings: readonly string[]): Promise<void> {
+  /** With kcat: `count` records, one in eight a tombstone. */
+  async write(
+    bootstrap: string,
+    count: number,
+    settings: readonly string[],
+    { batchRecords = 20, moreValueBytes = 0, keys = 41 } = {},
+  ): Promise<void> {
     const first = (this.records.at(-1)?.offset ?? -1) + 1
     const random = new SeededRandom(first)
     const records = Array.from({ length: count }, (_, index) => {
       const offset = first + index
       // Half of it can be compressed.
-      const value = index % 8 === 7 ? null : `${offset} ${Buffer.from(random.bytes(8 + (offset % 40))).toString('hex')}`
-      return { offset, key: `key-${(offset * 7919) % 41}`, value }
+      const value =
+        index % 8 === 7
+          ? null
+          : `${offset} ${Buffer.from(random.bytes(8 + (offset % 40) + moreValueBytes)).toString('hex')}`
+      return { offset, key: `key-${(offset * 7919) % keys}`, value }
     })
     await kcat(
       bootstrap,
-      ['-P', '-t', this.name, '-p', '0', '-K', ':', '-Z', ...settings, '-X', 'batch.num.messages=20'],
+      ['-P', '-t', this.name, '-p', '0', '-K', ':', '-Z', ...settings, '-X', `batch.num.messages=${batchRecords}`],
       records.map(({ key, value }) => `${key}:${value ?? ''}\n`).join(''),
     )
     for (const record of records) this.add(record)

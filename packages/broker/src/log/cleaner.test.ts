@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { buildBatch } from '@millrace/protocol/records/batch-builder'
+import type { NewRecord } from '@millrace/protocol/records/batch-builder'
+import { RecordBatch } from '@millrace/protocol/records/record-batch'
 import { encodeOffsetCheckpoint } from '@millrace/protocol/storage/checkpoint'
 import { FileSystemError } from '@millrace/runtime/file-system-error'
 import { silentLogger } from '@millrace/runtime/logger'
@@ -98,6 +100,30 @@ describe('cleaner: what a compaction leaves', () => {
         .map(name => name.slice(0, 20))
     expect(bases('.snapshot').filter(base => !bases('.log').includes(base))).toEqual([])
     expect(bases('.index')).toEqual(bases('.log'))
+  })
+
+  test('a large batch with gzip: what is left of it is there, under gzip', async () => {
+    const large = { segmentBytes: 400_000, maxMessageBytes: 2_000_000 }
+    const logs = await MemoryLogs.open({ settings: { ...settings, ...large }, cleaner: {} })
+    const log = logs.log()
+    const records = (keys: readonly number[], text: string): NewRecord[] =>
+      keys.map(key => ({
+        timestamp: startMs,
+        key: Buffer.from(`key-${key}`),
+        value: Buffer.from(`${text}-${key} `.repeat(60)),
+      }))
+    const keys = Array.from({ length: 2000 }, (_, key) => key)
+    expect(appendTo(log, buildBatch(records(keys, 'old'), { codec: 'gzip' }))).toMatchObject({ ok: true })
+    expect(appendTo(log, buildBatch(records(keys.slice(0, 500), 'new'), { codec: 'gzip' }))).toMatchObject({ ok: true })
+    log.roll()
+    putAll(logs, ['last=1'])
+    await logs.compact()
+    const values = valuesOf(log)
+    expect(values).toHaveLength(2001)
+    expect(values.slice(0, 1500)).toEqual(keys.slice(500).map(key => `${key}:${`old-${key} `.repeat(60)}`))
+    expect(new RecordBatch(logs.files.readFile('/data/topic-0/00000000000000000000.log'))).toMatchObject({
+      ...{ codec: 'gzip', recordCount: 1500, isCrcValid: true },
+    })
   })
 
   test('nothing to do: no file is touched', async () => {

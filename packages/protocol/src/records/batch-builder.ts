@@ -121,24 +121,35 @@ export function recompressBatch(
   payload: Uint8Array,
   options: { codec: CodecName; level?: number },
 ): Buffer {
-  const rebuilt = withPayload(batch, position, compress(options.codec, payload, options.level))
-  rebuilt[22] = (rebuilt[22]! & ~Attribute.codecMask) | Codec[options.codec]
+  return withCompressedPayload(batch, position, compress(options.codec, payload, options.level), options.codec)
+}
+
+/** The batch at `position` with `payload`, its records as `codec` compressed them. */
+export function withCompressedPayload(
+  batch: Uint8Array,
+  position: number,
+  payload: Uint8Array,
+  codec: CodecName,
+): Buffer {
+  const rebuilt = withPayload(batch, position, payload)
+  rebuilt[22] = (rebuilt[22]! & ~Attribute.codecMask) | Codec[codec]
   updateCrc(rebuilt, 0)
   return rebuilt
 }
 
 /**
  * The batch at `position` with some of its records only: `payload` are theirs as they stood in it, not compressed; offsets, deltas, sequence
- * and codec stay (what compaction leaves, reference 4.6). `maxTimestamp` is the largest of those that are left.
+ * and codec (unless another one is given) stay: what compaction leaves, reference 4.6. `maxTimestamp` is the largest of those that are left.
  */
 export function withRecords(
   batch: Uint8Array,
   position: number,
   payload: Uint8Array,
-  options: { count: number; maxTimestamp: number | bigint },
+  options: { count: number; maxTimestamp: number | bigint; codec?: CodecName },
 ): Buffer {
-  const codec = knownCodecName(codecAt(batch, position))
+  const codec = options.codec ?? knownCodecName(codecAt(batch, position))
   const rebuilt = withPayload(batch, position, compress(codec, payload))
+  rebuilt[22] = (rebuilt[22]! & ~Attribute.codecMask) | Codec[codec]
   putInt64(rebuilt, 35, options.maxTimestamp)
   putInt32(rebuilt, 57, options.count)
   updateCrc(rebuilt, 0)

@@ -30,13 +30,15 @@ interface World {
 /** A cleaner that has seen `log`, in which the keys of everything up to its end are noted. */
 function worldOf(
   log: readonly Buffer[],
-  options: { nowMs?: number; lastRecords?: Map<number, LastRecord> } = {},
+  options: { nowMs?: number; lastRecords?: Map<number, LastRecord>; gzipLaterBytes?: number } = {},
 ): World {
   const offsets = new OffsetMap({ bytesMax: 10_000, loadFactor: 0.9, keysMax: 1000, secret: Buffer.alloc(16, 7) })
   const keys = new KeyCollection(offsets, new CleanedTransactions(), 0)
   for (const batch of log) expect(keys.add(batch, 0, 2)).toBe(true)
   const transactions = new CleanedTransactions()
-  const cleaner = new BatchCleaner({ offsets, transactions, nowMs: options.nowMs ?? nowMs, deleteRetentionMs })
+  const { gzipLaterBytes = Infinity } = options
+  const now = options.nowMs ?? nowMs
+  const cleaner = new BatchCleaner({ offsets, transactions, nowMs: now, deleteRetentionMs, gzipLaterBytes })
   cleaner.beginSegment({ lastRecords: options.lastRecords ?? new Map(), keepsLegacyTombstones: true })
   return { cleaner, transactions, offsets }
 }
@@ -44,6 +46,29 @@ function worldOf(
 const offsetsIn = (batch: Buffer): number[] => readRecords(batch, 0, 1 << 20).map(({ offset }) => offset)
 
 describe('batch cleaning: records', () => {
+  test.each([
+    { codec: 'gzip', value: '4', gzipLaterBytes: 10, isPlain: true },
+    { codec: 'gzip', value: null, gzipLaterBytes: 10, isPlain: true },
+    { codec: 'gzip', value: '4', gzipLaterBytes: 100, isPlain: false },
+    { codec: 'zstd', value: '4', gzipLaterBytes: 10, isPlain: false },
+  ] as const)(
+    'much is left of a batch with $codec: the caller compresses it: $isPlain (value $value, from $gzipLaterBytes B on)',
+    ({ codec, value, gzipLaterBytes, isPlain }) => {
+      const batch = buildBatch([record('a', '1'), record('b', value), record('a', '3'.repeat(20))], { codec })
+      const { cleaner } = worldOf([batch], { gzipLaterBytes })
+      expect(cleaner.clean(batch, 0, 2)).toBe('part')
+      expect([cleaner.isToBeGzipped, new RecordBatch(cleaner.output).codec]).toEqual([
+        isPlain,
+        isPlain ? 'none' : codec,
+      ])
+      expect(isCrcValidAt(cleaner.output, 0)).toBe(true)
+      expect(offsetsIn(cleaner.output)).toEqual([1, 2])
+      // And it is forgotten with the next one.
+      const last = buildBatch([record('c', '1')], { baseOffset: 3, codec: 'gzip' })
+      expect([cleaner.clean(last, 0, 2), cleaner.isToBeGzipped]).toEqual(['all', false])
+    },
+  )
+
   const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 
   test.each(codecs)('every record is its last: the batch stays byte for byte (%s)', codec => {

@@ -1,4 +1,5 @@
 import { knownCodecName, Codec } from '@millrace/protocol/compression/codec'
+import type { CodecName } from '@millrace/protocol/compression/codec'
 import { buildBatch, withHeaderOf, withRecords } from '@millrace/protocol/records/batch-builder'
 import type { BatchOptions, CopiedRecord } from '@millrace/protocol/records/batch-builder'
 import {
@@ -46,6 +47,8 @@ export interface BatchCleanerOptions {
   /** When the compaction began. */
   readonly nowMs: number
   readonly deleteRetentionMs: number
+  /** Records that gzip would take long for are left to the caller from so many bytes on. Default: none are. */
+  readonly gzipLaterBytes?: number
 }
 
 /** What is known of the segment that the next batches are of. */
@@ -67,6 +70,8 @@ export type Kept = 'all' | 'part' | 'none'
 export class BatchCleaner {
   /** After `part`, until the next batch. */
   output: Buffer = nothing
+  /** The records of `output` are plain, and the caller has to compress them with gzip (`GzipPieces`). */
+  isToBeGzipped = false
   #facts: CleanedSegmentFacts = { lastRecords: new Map(), keepsLegacyTombstones: true }
   readonly #options: BatchCleanerOptions
   readonly #cursor = new RecordCursor()
@@ -85,6 +90,7 @@ export class BatchCleaner {
 
   /** The batch at `position`, which must lie wholly in `buffer`. Throws DamagedBatch, MalformedRecords and CorruptPayload. */
   clean(buffer: Uint8Array, position: number, magic: number): Kept {
+    this.isToBeGzipped = false
     if (magic < 2) return this.cleanMessage(buffer, position, magic as 0 | 1)
     const isControl = isControlAt(buffer, position)
     const mayGo = this.#options.transactions.onBatch(buffer, position)
@@ -157,7 +163,10 @@ export class BatchCleaner {
       if (!Number.isSafeInteger(maxTimestamp)) return this.rebuilt(buffer, position, horizonOf(buffer, position))
     }
     const fields = { count: kept.count, maxTimestamp }
-    if (this.#payload !== null) return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), fields)
+    if (this.#payload !== null) {
+      const codec = this.codecOf(buffer, position)
+      return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), { ...fields, codec })
+    }
     const rebuilt = this.room(BATCH_HEADER_SIZE + kept.size)
     kept.copyTo(rebuilt, BATCH_HEADER_SIZE, this.#cursor.bytes)
     withHeaderOf(buffer, position, rebuilt, fields)
@@ -168,6 +177,13 @@ export class BatchCleaner {
   private room(size: number): Buffer {
     if (this.#room.length < size) this.#room = Buffer.allocUnsafeSlow(Math.max(size, roomBytesMin))
     return this.#room.subarray(0, size)
+  }
+
+  /** What the output is made with. */
+  private codecOf(buffer: Uint8Array, position: number): CodecName {
+    const codec = knownCodecName(codecAt(buffer, position))
+    this.isToBeGzipped = codec === 'gzip' && this.#kept.size >= (this.#options.gzipLaterBytes ?? Infinity)
+    return this.isToBeGzipped ? 'none' : codec
   }
 
   /** The base timestamp gives way to the horizon, so that every delta is another. */
@@ -182,7 +198,7 @@ export class BatchCleaner {
     this.#cursor.open(buffer, position, this.#payload)
     return buildBatch(this.#kept.recordsOf(this.#cursor, buffer, position), {
       ...headerOf(buffer, position),
-      codec: knownCodecName(codecAt(buffer, position)),
+      codec: this.codecOf(buffer, position),
       ...(isLogAppendTimeAt(buffer, position) ? { maxTimestamp: exactMaxTimestampAt(buffer, position) } : {}),
       ...options,
     })
@@ -247,7 +263,8 @@ class KeptRecords {
   hasTombstone = false
   /** NaN, for good, where one is beyond the safe integers. */
   maxTimestampDelta = -Infinity
-  #size = 0
+  /** Bytes, not compressed. */
+  size = 0
   /** Start and end of each, in turn. */
   readonly #stretches: number[] = []
 
@@ -255,7 +272,7 @@ class KeptRecords {
     this.count = 0
     this.hasTombstone = false
     this.maxTimestampDelta = -Infinity
-    this.#size = 0
+    this.size = 0
     this.#stretches.length = 0
   }
 
@@ -265,22 +282,17 @@ class KeptRecords {
     if (stretches.length > 0 && stretches[stretches.length - 1] === start) stretches[stretches.length - 1] = stop
     else stretches.push(start, stop)
     this.count++
-    this.#size += stop - start
+    this.size += stop - start
     if (valueLength < 0) this.hasTombstone = true
     const delta = typeof timestampDelta === 'number' ? timestampDelta : Number.NaN
     if (delta > this.maxTimestampDelta || Number.isNaN(delta)) this.maxTimestampDelta = delta
-  }
-
-  /** Bytes of those that stay. */
-  get size(): number {
-    return this.#size
   }
 
   /** The bytes of those that stay. */
   bytesOf(bytes: Uint8Array): Uint8Array {
     const stretches = this.#stretches
     if (stretches.length === 2) return bytes.subarray(stretches[0], stretches[1])
-    const kept = Buffer.allocUnsafe(this.#size)
+    const kept = Buffer.allocUnsafe(this.size)
     this.copyTo(kept, 0, bytes)
     return kept
   }
