@@ -13,7 +13,7 @@ import { lasting, sleep } from './under-load.ts'
 
 /* In-process kills at every write and rename of a compaction: packages/broker/src/log/compaction-crash.test.ts. This is the real thing. */
 
-jest.setTimeout(900_000)
+jest.setTimeout(lasting(180_000, 1_800_000))
 
 const topic = 'keyed'
 const partitions = 3
