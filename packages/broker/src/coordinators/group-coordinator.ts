@@ -1,3 +1,4 @@
+import { knownCodecName } from '@millrace/protocol/compression/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { coordinatorPartition } from '@millrace/protocol/java-hash'
 import type { Deadlines } from '@millrace/runtime/deadline'
@@ -211,6 +212,7 @@ export class GroupCoordinator {
         ...{ partition, clock, deadlines, logger },
         loadTurns: this.#loadTurns,
         format: groupRecordFormat,
+        codec: knownCodecName(settings.get('offsets.topic.compression.codec')),
         acks: settings.get('offsets.commit.required.acks') as Acks,
         writeTimeoutMs: settings.get('offsets.commit.timeout.ms'),
         sliceBytes: settings.get('offsets.load.buffer.size'),

@@ -14,6 +14,7 @@ import { listGroupsRequest, listGroupsResponse } from '@millrace/protocol/messag
 import { describeConfigsRequest, describeConfigsResponse } from '@millrace/protocol/messages/32-describe-configs'
 import { deleteGroupsRequest, deleteGroupsResponse } from '@millrace/protocol/messages/42-delete-groups'
 import { offsetDeleteRequest, offsetDeleteResponse } from '@millrace/protocol/messages/47-offset-delete'
+import { RecordBatch } from '@millrace/protocol/records/record-batch'
 import { emptyOf, ZERO_UUID, type Message } from '@millrace/protocol/schema'
 import { VirtualBroker } from '@millrace/testing/world/virtual-broker'
 
@@ -430,6 +431,18 @@ describe('the topic of the offsets', () => {
       'segment.bytes': '2000',
       'compression.type': 'producer',
     })
+  })
+
+  test.each([
+    [0, 'none'],
+    [1, 'gzip'],
+    [4, 'zstd'],
+  ] as const)('offsets.topic.compression.codec=%d: batches are compressed with %s', async (id, codec) => {
+    await start({ 'offsets.topic.compression.codec': String(id), 'offsets.topic.num.partitions': '1' })
+    expect(await commit({}, 7, 'text '.repeat(50))).toBe(0)
+    const [name] = broker.files.list('/data/__consumer_offsets-0').filter(each => each.endsWith('.log'))
+    expect(new RecordBatch(broker.files.readFile(`/data/__consumer_offsets-0/${name}`)).codec).toBe(codec)
+    expect(await committed()).toBe(7)
   })
 
   test('offsets.retention.check.interval.ms: looked for so often', async () => {

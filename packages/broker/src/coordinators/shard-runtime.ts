@@ -1,3 +1,4 @@
+import type { CodecName } from '@millrace/protocol/compression/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { BatchCursor } from '@millrace/protocol/records/batch-cursor'
 import { buildBatch } from '@millrace/protocol/records/batch-builder'
@@ -22,6 +23,8 @@ export interface RecordFormat<Entry> {
 export interface ShardRuntimeOptions<Entry> {
   readonly partition: Partition
   readonly format: RecordFormat<Entry>
+  /** What batches are compressed with. */
+  readonly codec: CodecName
   readonly clock: Clock
   /** Shared with the other shards of this broker. */
   readonly loadTurns: LoadTurns
@@ -101,11 +104,11 @@ export class ShardRuntime<Entry> implements CommitListener {
       onEnd(ErrorCode.NOT_LEADER_OR_FOLLOWER)
       return
     }
-    const { clock, format, acks, deadlines, writeTimeoutMs } = this.#options
+    const { clock, format, codec, acks, deadlines, writeTimeoutMs } = this.#options
     const timestamp = clock.wallMs()
     const records = entries.map(entry => ({ timestamp, ...format.encode(entry) }))
     // 11: the newest Produce; only what clients may send with it is checked.
-    const outcome = this.partition.append(buildBatch(records), { acks, apiVersion: 11, nowMs: timestamp })
+    const outcome = this.partition.append(buildBatch(records, { codec }), { acks, apiVersion: 11, nowMs: timestamp })
     if (!outcome.ok) {
       onEnd(outcome.errorCode as ErrorCode)
       return

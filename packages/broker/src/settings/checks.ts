@@ -1,3 +1,4 @@
+import { codecName } from '@millrace/protocol/compression/codec'
 import type { BrokerSettingName, BrokerSettings } from './broker-settings.ts'
 import type { Report } from './config-error.ts'
 import { logDirectories, logRetentionMs, logRollJitterMs, logRollMs, parseConnectionOverrides } from './derived.ts'
@@ -117,6 +118,9 @@ function checkReplication(settings: BrokerSettings, complain: Complain): void {
 }
 
 function checkGroups(settings: BrokerSettings, complain: Complain): void {
+  if (codecName(settings.get('offsets.topic.compression.codec')) === null) {
+    complain('offsets.topic.compression.codec', 'expected 0 to 4: none, gzip, snappy, lz4, zstd')
+  }
   const acks = settings.get('offsets.commit.required.acks')
   const replicas = settings.get('offsets.topic.replication.factor')
   if (acks < -1 || acks > replicas) {

@@ -56,14 +56,14 @@ describe('settings', () => {
     const { warnings } = parse({
       'no.such.key': '1',
       'num.io.threads': '8',
-      'offsets.topic.compression.codec': '3',
+      'offsets.commit.timeout.ms': '3',
       'super.users': 'User:a',
       'log.segment.bytes': '1000',
     })
     expect(warnings).toEqual([
       { key: 'no.such.key', message: 'unknown setting, ignored' },
       { key: 'num.io.threads', message: 'set, but has no effect: one broker is one event loop' },
-      { key: 'offsets.topic.compression.codec', message: 'set, but has no effect yet: it comes with the groups issue' },
+      { key: 'offsets.commit.timeout.ms', message: 'set, but has no effect yet: it comes with the groups issue' },
       { key: 'super.users', message: expect.stringContaining('everybody who reaches a listener may do everything') },
     ])
   })
@@ -138,6 +138,8 @@ test.each<[Record<string, string>, string]>([
   ],
   [{ 'replica.fetch.wait.max.ms': '30001' }, 'replica.fetch.wait.max.ms: expected at most replica.socket.timeout.ms'],
   [{ 'log.cleaner.dedupe.buffer.size': '1048576' }, 'log.cleaner.dedupe.buffer.size: expected more than 1 MiB'],
+  [{ 'offsets.topic.compression.codec': '5' }, 'offsets.topic.compression.codec: expected 0 to 4'],
+  [{ 'offsets.topic.compression.codec': '-1' }, 'offsets.topic.compression.codec: expected 0 to 4'],
   [{ 'offsets.commit.required.acks': '4' }, 'offsets.commit.required.acks: expected -1 to 3'],
   [
     { 'group.coordinator.rebalance.protocols': 'classic,consumer' },

@@ -68,10 +68,10 @@ export const groupSettings = {
     status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.topic.compression.codec': int('0', {
-    doc: 'Codec of the offsets topic, by its number.',
+    doc: 'Codec of the offsets topic: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/groups.test.ts'),
   }),
   'offsets.topic.num.partitions': int('50', {
     doc: 'Partitions of the offsets topic.',
