@@ -1,40 +1,49 @@
 import { join } from 'node:path'
 import { toolJvm } from '../oracles/kafka.ts'
 import { oraclePath } from '../oracles/oracles.ts'
-import { eventually, startProcess, type RunningProcess } from '../oracles/processes.ts'
+import { startProcess, type RunningProcess } from '../oracles/processes.ts'
 
 export interface ClientRecord {
   readonly partition: number
   readonly offset: number
 }
 
+interface Waiting {
+  readonly resolve: (answer: string) => void
+  readonly reject: (error: Error) => void
+}
+
 /** Members of groups, transactions and commits of Java's client, in one JVM that stays while brokers change: see java/GroupClients.java. */
 export class JavaClients {
   private readonly process: RunningProcess
   private readonly lines: readonly string[]
-  private answered = 0
+  private readonly waiting: Waiting[] = []
 
   constructor(bootstrap: string) {
     const file = join(import.meta.dirname, 'java', 'GroupClients.java')
     this.process = startProcess({
       ...{ name: 'GroupClients', command: 'java', args: [...toolJvm(), file, bootstrap], stdin: 'pipe' },
     })
-    this.lines = linesOf(this.process)
+    this.lines = linesOf(this.process, line => {
+      if (line.startsWith('done ')) this.waiting.shift()?.resolve(line.slice('done '.length))
+      if (line.startsWith('failed ')) this.waiting.shift()?.reject(new Error(`${line}\n${this.output()}`))
+    })
   }
 
-  /** What it answers; rejects when it failed. */
-  async run(command: string, timeoutMs = 40_000): Promise<string> {
-    this.process.child.stdin!.write(`${command}\n`)
-    const index = this.answered++
-    const answers = (): string[] => this.lines.filter(line => /^(done|failed)\b/.test(line))
-    try {
-      await eventually(async () => answers().length > index, timeoutMs)
-    } catch (error) {
-      throw new Error(`${command}: no answer\n${this.process.output()}`, { cause: error })
-    }
-    const answer = answers()[index]!
-    if (answer.startsWith('failed')) throw new Error(`${answer}\n${this.process.output()}`)
-    return answer.slice('done '.length)
+  /** What it answers; rejects when it failed. Commands are carried out one after the other; they may be given all at once. */
+  run(command: string, timeoutMs = 40_000): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`${command}: no answer\n${this.output()}`)), timeoutMs)
+      const settled = (settle: () => void): void => {
+        clearTimeout(timer)
+        settle()
+      }
+      this.waiting.push({
+        resolve: answer => settled(() => resolve(answer)),
+        reject: error => settled(() => reject(error)),
+      })
+      this.process.child.stdin!.write(`${command}\n`)
+    })
   }
 
   /** What its member of the group was given, in turn. */
@@ -116,7 +125,7 @@ export class PythonMember {
 }
 
 /** All that it ever prints, as far as it did; `output()` forgets. */
-function linesOf({ child }: RunningProcess): readonly string[] {
+function linesOf({ child }: RunningProcess, onLine: (line: string) => void = () => {}): readonly string[] {
   const lines: string[] = []
   let open = ''
   child.stdout!.on('data', (chunk: Buffer) => {
@@ -124,6 +133,7 @@ function linesOf({ child }: RunningProcess): readonly string[] {
     open += first
     for (const next of others) {
       lines.push(open)
+      onLine(open)
       open = next
     }
   })

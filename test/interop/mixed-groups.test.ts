@@ -144,20 +144,26 @@ describeWith(['kafka', 'confluent'], 'groups of a cluster of Kafka and Millrace 
 
   /** Nothing moves while the leadership does. */
   async function expectSameAfter(from: number, change: () => Promise<void>, to: number): Promise<void> {
+    const ends = [...written].map(([partition, acked]) => [`${work}-${partition}`, Math.max(...acked) + 1] as const)
+    let before: Record<string, GroupSnapshot> = {}
+    // A record is told of before it is committed.
+    await cluster.client.until('at work, everything committed', async () => {
+      before = await groupsAt(from)
+      const groups = Object.values(before)
+      const isDone = ({ state, offsets }: GroupSnapshot): boolean =>
+        state === 'Stable' && ends.every(([partition, end]) => offsets[partition]?.offset === end)
+      return groups.length === 2 && groups.every(isDone)
+    })
     java.pause()
     python.pause()
-    const before = await groupsAt(from)
-    expect(Object.values(before).map(({ state }) => state)).toEqual(['Stable', 'Stable'])
-    for (const { offsets } of Object.values(before)) {
-      expect(Object.entries(offsets).map(([partition, { offset }]) => [partition, offset])).toEqual(
-        [...written].map(([partition, acked]) => [`${work}-${partition}`, Math.max(...acked) + 1]),
-      )
+    try {
+      await change()
+      await coordinates(to)
+      expect(await groupsAt(to)).toEqual(before)
+    } finally {
+      java.goOn()
+      python.goOn()
     }
-    await change()
-    await coordinates(to)
-    expect(await groupsAt(to)).toEqual(before)
-    java.goOn()
-    python.goOn()
   }
   const stable = async (id: number): Promise<void> =>
     cluster.client.until('all at work', async () =>

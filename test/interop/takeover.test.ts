@@ -87,6 +87,7 @@ describeWith(['kafka', 'kcat', 'confluent'], 'one folder, Kafka and Millrace in 
     const { client } = broker
     await client.until('a controller', async () => (await client.metadata(null)).controllerId === 1, 20_000)
     await client.createTopic(work, { partitions: workPartitions, replicas: 1 })
+    await client.createTopic(large.name, { replicas: 1, configs: { ...compacted, 'segment.bytes': '300000' } })
     for (const { name } of [...topics, transactional])
       await client.createTopic(name, { replicas: 1, configs: compacted })
     await client.until('a coordinator', async () => (await coordinatorOf(client, javaGroup, 1)) === 1, 30_000)
@@ -132,10 +133,11 @@ describeWith(['kafka', 'kcat', 'confluent'], 'one folder, Kafka and Millrace in 
       const answer = await client.ask(1, offsetCommitRequest, offsetCommitResponse, request, 2)
       expect(errorName(answer.topics[0]!.partitions[0]!.errorCode)).toBe('NONE')
     }
-    for (let round = 0; round < 30; round++) {
-      await java.run(`commit ${by}-plain ${work} ${round % 2} ${round} round-${round}`)
-      await java.run(`commit ${groupIn(1, by)} ${work} 0 ${round} round-${round}`)
-    }
+    const commits = Array.from({ length: 30 }, (_, round) => [
+      java.run(`commit ${by}-plain ${work} ${round % 2} ${round} round-${round}`),
+      java.run(`commit ${groupIn(1, by)} ${work} 0 ${round} round-${round}`),
+    ])
+    await Promise.all(commits.flat())
     await java.run(`commit ${by}-deleted ${work} 0 1 soon-gone`)
     const deletion = { groupsNames: [`${by}-deleted`] }
     const { results } = await client.ask(1, deleteGroupsRequest, deleteGroupsResponse, deletion)
@@ -194,39 +196,40 @@ describeWith(['kafka', 'kcat', 'confluent'], 'one folder, Kafka and Millrace in 
   }
 
   async function writeKeyed(): Promise<void> {
-    for (const topic of topics) await topic.write(broker.bootstrap, 400, producers[topic.name]!)
-    for (let batch = 0; batch < 2; batch++) {
-      await large.write(broker.bootstrap, 400, largeProducer, { batchRecords: 400, moreValueBytes: 300, keys: 350 })
-    }
-    for (const { name, records } of topics) expect(await broker.client.endOffset(name, 0)).toBe(records.length)
+    await Promise.all([
+      ...topics.map(topic => topic.write(broker.bootstrap, 400, producers[topic.name]!)),
+      large.write(broker.bootstrap, 800, largeProducer, { batchRecords: 400, moreValueBytes: 300, keys: 350 }),
+    ])
+    for (const { name, records } of [...topics, large])
+      expect(await broker.client.endOffset(name, 0)).toBe(records.length)
   }
   /** Of two producers, every third transaction is aborted. */
   async function writeTransactions(): Promise<void> {
     for (let transaction = 0; transaction < 24; transaction++) {
       const isAborted = transaction % 3 === 2
       const id = `writer-${transaction % 2}`
-      await java.run(`begin ${id}`)
-      for (let index = 0; index < 9; index++) {
+      const begun = java.run(`begin ${id}`)
+      const sent = Array.from({ length: 9 }, async (_, index) => {
         const key = `key-${(transaction * 5 + index * 3) % 23}`
         const value = index === 4 ? null : `${transaction}-${index}-${'v'.repeat(60)}`
         const offset = Number(await java.run(`send ${id} ${transactional.name} ${key} ${value ?? '-'}`))
         transactional.add({ offset, key, value }, isAborted)
-      }
-      await java.run(`${isAborted ? 'abort' : 'end'} ${id}`)
+      })
+      await Promise.all([begun, ...sent, java.run(`${isAborted ? 'abort' : 'end'} ${id}`)])
     }
   }
   const keyed = [...topics, large, transactional]
   const isCompacted = ({ name }: KeyedTopic): boolean => broker.isCleaned(`${name}-0`)
   /** Consumers see of each key what compaction has to leave, with its offset, and nothing else. */
   async function expectKeyed(): Promise<void> {
-    for (const topic of keyed) {
-      const { name } = topic
-      const cleaned = broker.cleaned().get(`${name}-0`) ?? 0
-      expect({ name, records: await topic.read(broker.bootstrap) }).toEqual({
-        name,
-        records: topic.left(cleaned, 'hidden'),
-      })
-    }
+    await Promise.all(
+      keyed.map(async topic => {
+        const { name } = topic
+        const cleaned = broker.cleaned().get(`${name}-0`) ?? 0
+        const records = topic.left(cleaned, 'hidden')
+        expect({ name, records: await topic.read(broker.bootstrap) }).toEqual({ name, records })
+      }),
+    )
   }
   const untilCompacted = (): Promise<void> =>
     eventually(async () => keyed.every(isCompacted), 30_000).catch(error => {
@@ -289,11 +292,11 @@ describeWith(['kafka', 'kcat', 'confluent'], 'one folder, Kafka and Millrace in 
     await untilCompacted()
     await eventually(async () => offsetsCleaned() > before.get('__consumer_offsets-0')!)
     await expectKeyed()
-    for (const { name } of topics) {
+    for (const { name } of [...topics, large]) {
       const isIt = (line: string): boolean => line.includes('"log compacted"') && line.includes(`"topic":"${name}"`)
       const first = broker.output().split('\n').find(isIt)
       expect({ name, first }).toMatchObject({
-        first: expect.stringContaining(`"firstDirtyOffset":${before.get(`${name}-0`)}`),
+        first: expect.stringContaining(`"firstDirtyOffset":${before.get(`${name}-0`) ?? 0}`),
       })
     }
     await rememberGroups()
