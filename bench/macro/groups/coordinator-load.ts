@@ -62,9 +62,9 @@ export async function measureLoad(
   }
 }
 
-/** A group that this partition of __consumer_offsets holds. */
+/** A group that this partition of __consumer_offsets holds; another each time, because a member of before would be waited for. */
 function nameIn(partition: number, partitions: number): string {
-  for (let i = 0; ; i++) if (coordinatorPartition(`other-${i}`, partitions) === partition) return `other-${i}`
+  for (let i = Date.now(); ; i++) if (coordinatorPartition(`other-${i}`, partitions) === partition) return `other-${i}`
 }
 
 async function joined(port: number, groupId: string) {
