@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals'
 import { startCluster, type Cluster } from '@millrace/testing/cluster/cluster'
 import { NetworkCuts } from '@millrace/testing/faults/network-cuts'
 import { describeWith } from '../oracles/describe-with.ts'
@@ -117,6 +117,9 @@ describeWith(
       rmSync(folder, { recursive: true, force: true })
     })
 
+    // Also where a test failed: the next ones want all in sync.
+    afterEach(() => cluster.network!.heal())
+
     const othersOf = (id: number): number[] => cluster.brokers.map(each => each.id).filter(each => each !== id)
     /** Longer than a follower may lag. */
     const cutMs = lasting(lagTimeMaxMs + 1000, 15_000)
@@ -129,9 +132,10 @@ describeWith(
         const follower = othersOf(leader).find(id => id !== controller)!
         cluster.network!.cut(leader, follower)
         cluster.network!.cut(follower, leader)
+        // The follower itself is not told where the leader is the controller, too.
         await client.until(
           `${follower} is out of the in-sync set`,
-          async () => !(await client.partition(topic, 0)).inSyncReplicas.includes(follower),
+          async () => !(await client.partition(topic, 0, leader)).inSyncReplicas.includes(follower),
           20_000,
         )
         await context.atWork()

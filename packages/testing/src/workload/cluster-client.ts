@@ -65,7 +65,7 @@ export class ClusterClient {
     },
   ): Promise<void> {
     const { partitions = 1, replicas = 3, assignments = [], configs = {} } = options
-    const { controllerId } = await this.metadata(null)
+    const controllerId = await this.controllerId()
     const isAssigned = assignments.length > 0
     const response = await this.ask(controllerId, createTopicsRequest, createTopicsResponse, {
       ...emptyOf(createTopicsRequest),
@@ -86,12 +86,23 @@ export class ClusterClient {
 
   /** Asks the controller once; resolves when it answered. */
   async deleteTopic(name: string): Promise<void> {
-    const { controllerId } = await this.metadata(null)
+    const controllerId = await this.controllerId()
     const response = await this.ask(controllerId, deleteTopicsRequest, deleteTopicsResponse, {
       ...{ topics: [{ name, topicId: zeroTopicId }], topicNames: [name], timeoutMs: requestTimeoutMs },
     })
     const errorCode = response.responses[0]?.errorCode ?? -1
     if (errorCode !== 0) throw new Error(`${name}: ${errorName(errorCode)}`)
+  }
+
+  /** As the first broker that runs knows it. One that just started may not know yet. */
+  private async controllerId(): Promise<number> {
+    let id = -1
+    await this.until('told of a controller', async () => {
+      const { controllerId } = await this.metadata(null)
+      id = controllerId
+      return id >= 0
+    })
+    return id
   }
 
   /** As the first broker that runs knows it; null: of all topics. */
