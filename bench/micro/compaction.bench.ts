@@ -14,6 +14,7 @@ import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import { topicSettings } from '@millrace/testing/world/topic-settings'
+import { noTimers } from '@millrace/testing/data-path/no-timers'
 
 const never = 1e9
 const option = process.argv.indexOf('--folder')
@@ -34,13 +35,7 @@ const logs = new LogDirectories({
   bufferPool,
   directories: [join(folder, 'logs')],
   settingsOf: () => settings,
-  retentionCheckIntervalMs: never,
-  flushCheckIntervalMs: never,
-  recoveryPointCheckpointIntervalMs: never,
-  logStartOffsetCheckpointIntervalMs: never,
-  highWatermarkCheckpointIntervalMs: never,
-  producerIdExpirationMs: () => never,
-  producerIdExpirationCheckIntervalMs: never,
+  ...noTimers,
   cleaner: () => ({
     threads: 1,
     dedupeBufferBytes: 134_217_728,

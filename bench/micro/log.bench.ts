@@ -11,8 +11,8 @@ import { BufferPool } from '@millrace/runtime/buffer-pool'
 import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import { topicSettings } from '@millrace/testing/world/topic-settings'
+import { noTimers } from '@millrace/testing/data-path/no-timers'
 
-const never = 1e9
 /** Appended per measurement, and read back. */
 const totalBytes = 512 * 1024 * 1024
 const option = process.argv.indexOf('--folder')
@@ -26,13 +26,7 @@ const logs = new LogDirectories({
   bufferPool,
   directories: [join(folder, 'logs')],
   settingsOf: () => topicSettings({ maxMessageBytes: 2_000_000 }),
-  retentionCheckIntervalMs: never,
-  flushCheckIntervalMs: never,
-  recoveryPointCheckpointIntervalMs: never,
-  logStartOffsetCheckpointIntervalMs: never,
-  highWatermarkCheckpointIntervalMs: never,
-  producerIdExpirationMs: () => never,
-  producerIdExpirationCheckIntervalMs: never,
+  ...noTimers,
 })
 await logs.load()
 

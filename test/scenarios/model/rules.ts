@@ -1,23 +1,24 @@
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '@millrace/protocol/errors'
-import type { CommittedIsr, IsrAnswer, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
-import type {
-  FetchAnswer,
-  FetchStep,
-  FollowerStep,
-  PartitionFollower,
-} from '@millrace/broker/core/partition/partition-follower'
-import type { LeaderStart, LeaderTerms, PartitionLeader } from '@millrace/broker/core/partition/partition-leader'
+import type { IsrAnswer } from '@millrace/broker/core/partition/in-sync-set'
+import type { FollowerStep } from '@millrace/broker/core/partition/partition-follower'
 import { answerAlterPartition } from './controller-answer.ts'
 import type { Machines } from './machines.ts'
 import { Model } from './model.ts'
+import { checkPositions } from './position-rule.ts'
 import { searchBounds } from './setups.ts'
+import {
+  anyController,
+  followerOf,
+  ids,
+  leaderOf,
+  member,
+  nothing,
+  sent,
+  stored,
+  type Changes,
+} from './staged-machines.ts'
 import { ModelLog } from './world.ts'
-
-/** For an attempt that any controller may write. */
-const anyController = -1
-/** Sent and answered in the same moment. */
-const sent = (sentAtMs: number, controllerEpoch: number): IsrAttempt => ({ sentAtMs, controllerEpoch })
 
 /** What one machine must do in one situation: the lines of the reference that no search over three replicas can see. */
 export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
@@ -533,142 +534,4 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     assert.equal((cut() as { endOffset: number }).endOffset, 1)
     assert.equal(follower.next(0).kind, 'fetch')
   },
-}
-
-type Changes = Partial<LeaderStart & LeaderTerms>
-
-const stored = (inSyncReplicas: readonly number[], partitionEpoch: number): CommittedIsr => ({
-  leaderEpoch: 5,
-  partitionEpoch,
-  inSyncReplicas,
-})
-const member = (brokerId: number): { brokerId: number; brokerEpoch: number } => ({
-  brokerId,
-  brokerEpoch: brokerId * 10,
-})
-const ids = (proposal: IsrProposal): number[] => proposal.inSyncReplicas.map(({ brokerId }) => brokerId)
-
-/** Broker 1 leads epoch 5 of replicas 1 to 3; lag time 100 ms; broker epochs are ten times the id. */
-function leaderOf(
-  machines: Machines,
-  changes: Changes = {},
-): {
-  leader: PartitionLeader
-  proposals: IsrProposal[]
-  advances: number[]
-  began: [number, number][]
-  notes: string[]
-  fetch: (brokerId: number, fetchOffset: number, nowMs: number, brokerEpoch?: number) => void
-} {
-  const proposals: IsrProposal[] = []
-  const advances: number[] = []
-  const began: [number, number][] = []
-  const notes: string[] = []
-  const options: LeaderStart & LeaderTerms = {
-    brokerId: 1,
-    leaderEpoch: 5,
-    partitionEpoch: 9,
-    inSyncReplicas: [1, 2, 3],
-    replicas: [1, 2, 3],
-    highWatermark: 0,
-    logEndOffset: 0,
-    nextOffset: changes.logEndOffset ?? 0,
-    nowMs: 0,
-    requiresBrokerEpoch: true,
-    attemptLifetimeMs: 1000,
-    minInSyncReplicas: () => 1,
-    replicaLagTimeMaxMs: () => 100,
-    isBrokerAlive: () => true,
-    brokerEpoch: () => 10,
-    ...changes,
-  }
-  const leader = new machines.PartitionLeader(options, options, {
-    leaderEpochBegan: (epoch, startOffset) => began.push([epoch, startOffset]),
-    highWatermarkAdvanced: offset => advances.push(offset),
-    inSyncReplicasProposed: proposal => proposals.push(proposal),
-  })
-  leader.onElected(0)
-  const fetch = (brokerId: number, fetchOffset: number, nowMs: number, brokerEpoch = brokerId * 10): void => {
-    notes.push(
-      leader.onFollowerFetch({ brokerId, brokerEpoch, fetchOffset, logStartOffset: 0 }, leader.logEndOffset, nowMs),
-    )
-  }
-  return { leader, proposals, advances, began, notes, fetch }
-}
-
-const nothing: FetchAnswer = {
-  errorCode: ErrorCode.NONE,
-  highWatermark: 1,
-  logStartOffset: 0,
-  divergingEpoch: { leaderEpoch: -1, endOffset: -1 },
-}
-
-/** Broker 2 follows broker 1 in epoch 7, with three records: of epochs 1, 3 and 5. */
-function followerOf(
-  machines: Machines,
-  truncatesOnFetch = true,
-): { follower: PartitionFollower; log: ModelLog; ask: () => FetchStep } {
-  const log = new ModelLog([], 0, new machines.LeaderEpochCache())
-  log.append([1 << 3, 3 << 3, 5 << 3])
-  const follower = new machines.PartitionFollower(
-    { brokerId: 2, leaderId: 1, leaderEpoch: 7, truncatesOnFetch, backoffMs: 10 },
-    log,
-  )
-  const ask = (): FetchStep => {
-    const step = follower.next(0)
-    assert.ok(step.kind === 'fetch')
-    return step
-  }
-  return { follower, log, ask }
-}
-
-/** A log of random epochs, judged record by record. */
-function checkPositions({ LeaderEpochCache, fetchPosition }: Machines, seed: number): void {
-  let state = seed * 7919
-  const below = (end: number): number => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor((state / 0x1_0000_0000) * end)
-  }
-  const cache = new LeaderEpochCache()
-  const epochs: number[] = []
-  let epoch = below(3)
-  for (let count = below(8); count > 0; count--) {
-    cache.assign(epoch, epochs.length)
-    epochs.push(epoch)
-    epoch += below(3)
-  }
-  if (below(2) === 0) {
-    const end = below(epochs.length + 1)
-    epochs.length = end
-    cache.truncateFromEnd(end)
-  }
-  // The leader's own epoch, in which nothing is written yet.
-  const own = (epochs.at(-1) ?? 0) + 1 + below(2)
-  cache.assign(own, epochs.length)
-  const logEndOffset = epochs.length
-  for (let asked = 0; asked <= own + 1; asked++) {
-    const found = cache.endOffsetFor(asked, logEndOffset)
-    const known = [...epochs, own].filter(each => each <= asked)
-    const end = epochs.filter(each => each <= asked).length
-    if (asked > own) assert.deepEqual(found, { leaderEpoch: -1, endOffset: -1 }, `seed ${seed}`)
-    else assert.deepEqual(found, { leaderEpoch: known.at(-1) ?? asked, endOffset: end }, `seed ${seed}, epoch ${asked}`)
-    for (let fetchOffset = 0; fetchOffset <= logEndOffset + 2; fetchOffset++) {
-      const position = fetchPosition({
-        fetchOffset,
-        lastFetchedEpoch: asked,
-        logStartOffset: 0,
-        logEndOffset,
-        leaderEpochs: cache,
-      })
-      const isKnown = known.length > 0 && known.at(-1) === asked
-      if (asked > own) assert.equal(position, 'out-of-range', `seed ${seed}`)
-      else if (isKnown && fetchOffset <= end) assert.equal(position, 'in-range', `seed ${seed}`)
-      // Below the oldest epoch that is kept nothing can be said against a reader at or before it.
-      else if (known.length > 0 || fetchOffset > end)
-        assert.deepEqual(position, found, `seed ${seed}, ${asked}@${fetchOffset}`)
-    }
-  }
-  const blind = (fetchOffset: number): unknown =>
-    fetchPosition({ fetchOffset, lastFetchedEpoch: -1, logStartOffset: 1, logEndOffset: 3, leaderEpochs: cache })
-  assert.deepEqual([0, 1, 3, 4].map(blind), ['out-of-range', 'in-range', 'in-range', 'out-of-range'])
 }

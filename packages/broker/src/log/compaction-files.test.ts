@@ -8,6 +8,7 @@ import { nodeWorld } from '@millrace/runtime/node/world'
 import { CompactedLogModel, committedState } from '@millrace/testing/world/compacted-log-model'
 import { topicSettings } from '@millrace/testing/world/topic-settings'
 import { LogDirectories } from './log-directories.ts'
+import { noTimers } from '@millrace/testing/data-path/no-timers'
 
 /* Compaction of real files on the real event loop; compaction-crash.test.ts has the many points, this the file system. */
 
@@ -34,13 +35,7 @@ async function open(path: string): Promise<LogDirectories> {
   const logs = new LogDirectories({
     ...{ world, logger: silentLogger, bufferPool, directories: [path] },
     settingsOf: () => settings,
-    retentionCheckIntervalMs: never,
-    flushCheckIntervalMs: never,
-    recoveryPointCheckpointIntervalMs: never,
-    logStartOffsetCheckpointIntervalMs: never,
-    highWatermarkCheckpointIntervalMs: never,
-    producerIdExpirationMs: () => never,
-    producerIdExpirationCheckIntervalMs: never,
+    ...noTimers,
     cleaner: () => cleaner,
   })
   await logs.load()

@@ -25,6 +25,7 @@ import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { World } from '@millrace/runtime/ports'
 import { MemoryFiles } from '../world/memory-files.ts'
+import { noTimers } from './no-timers.ts'
 
 /** What became of a request: a response frame without its length, nothing (acks=0), or the end of the connection. */
 export type Outcome =
@@ -94,20 +95,13 @@ export class LoneBroker {
     const { brokerId } = this
     this.metadata = new MetadataCache(this.world.timers)
     const { world, metadata } = this
-    const never = 1e9
     this.logs = new LogDirectories({
       world,
       logger: silentLogger,
       bufferPool,
       directories: logDirectories(settings),
       settingsOf: topic => effectiveTopicSettings(this.configs.get(topic) ?? new Map(), settings),
-      retentionCheckIntervalMs: never,
-      flushCheckIntervalMs: never,
-      recoveryPointCheckpointIntervalMs: never,
-      logStartOffsetCheckpointIntervalMs: never,
-      highWatermarkCheckpointIntervalMs: never,
-      producerIdExpirationMs: () => never,
-      producerIdExpirationCheckIntervalMs: never,
+      ...noTimers,
     })
     const { clock, timers } = world
     const moves = new LogDirectoryMoves({
