@@ -82,11 +82,13 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
       })
     }
   }
+  const replicaId = replicaIdOf(request, context.apiVersion)
   return fetchSessions.begin({
     sessionId: request.sessionId,
     sessionEpoch: request.sessionEpoch,
     usesTopicIds,
-    isFollower: replicaIdOf(request, context.apiVersion) >= 0,
+    // Brokers, those of Kafka too, name the fetcher in the client id.
+    follower: replicaId >= 0 ? `${replicaId} ${context.clientId}` : null,
     nowMs: context.nowMs,
     partitions,
     forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>

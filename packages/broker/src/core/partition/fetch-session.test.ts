@@ -47,7 +47,7 @@ function request(changes: Partial<FetchSessionRequest>): FetchSessionRequest {
     partitions: [],
     forgotten: [],
     usesTopicIds: false,
-    isFollower: false,
+    follower: null,
     nowMs: 0,
     ...changes,
   }
@@ -85,6 +85,47 @@ function open(all: FetchSessions, count: number, changes: Partial<FetchSessionRe
     changes.nowMs ?? 0,
   ).sessionId
 }
+
+describe('a follower', () => {
+  const follower = '2 broker-2-fetcher-0'
+  const isKnown = (all: FetchSessions, sessionId: number): boolean =>
+    all.begin(request({ sessionId, sessionEpoch: 1, follower })) !== ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+
+  test('opens another session without naming the one before, of which it never heard: that one is over', () => {
+    const all = sessions()
+    const unheard = open(all, 3, { follower })
+    const second = open(all, 3, { follower })
+    expect(all.size).toBe(1)
+    expect(isKnown(all, unheard)).toBe(false)
+    expect(isKnown(all, second)).toBe(true)
+    const of = (name: string): number => open(all, 3, { follower: name })
+    const [otherBroker, otherFetcher] = [of('3 broker-3-fetcher-0'), of('2 broker-2-fetcher-1')]
+    open(all, 3)
+    open(all, 3)
+    for (const id of [second, otherBroker, otherFetcher])
+      expect(all.begin(request({ sessionId: id, sessionEpoch: 7 }))).toBe(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+    expect(all.size).toBe(5)
+  })
+
+  test('its connection broke while a full fetch waited: the answer that nobody reads opens no session over the one opened since', () => {
+    const all = sessions()
+    const partitions = [asked('t', 0)]
+    const waiting = begin(all, { partitions, follower })
+    const second = open(all, 1, { follower })
+    expect(waiting.complete([found()], 0).sessionId).toBe(0)
+    expect(isKnown(all, second)).toBe(true)
+    const third = open(all, 1, { follower })
+    expect([all.size, isKnown(all, third)]).toEqual([1, true])
+  })
+
+  test('ends its session: the next one is its own again', () => {
+    const all = sessions()
+    const first = open(all, 1, { follower })
+    begin(all, { sessionId: first, sessionEpoch: FINAL_EPOCH, follower })
+    const second = open(all, 1, { follower })
+    expect([all.size, isKnown(all, second)]).toEqual([1, true])
+  })
+})
 
 describe('life of a session', () => {
   test('full request: opens a session, all rows in the answer', () => {
@@ -273,7 +314,7 @@ describe('eviction', () => {
   test('full: a follower pushes out a consumer at once, a consumer never a follower', () => {
     const all = sessions({ slots: 1 })
     open(all, 9)
-    expect(open(all, 1, { isFollower: true })).toBeGreaterThan(0)
+    expect(open(all, 1, { follower: '2 broker-2-fetcher-0' })).toBeGreaterThan(0)
     expect(open(all, 99, { nowMs: 1000 })).toBe(0)
   })
 })

@@ -45,8 +45,11 @@ export interface FetchSessionRequest {
   readonly forgotten: readonly ForgottenPartition[]
   /** Since v13 topics are named by id only. */
   readonly usesTopicIds: boolean
-  /** Followers are privileged: their sessions outlive those of consumers. */
-  readonly isFollower: boolean
+  /**
+   * Which fetcher of which broker asks; null: a consumer. Followers are privileged: their sessions outlive those of consumers. Each fetcher has one
+   * session: when it opens another, whatever was opened for it before is over, also where it never heard of that because its connection broke.
+   */
+  readonly follower: string | null
   readonly nowMs: number
 }
 
@@ -104,6 +107,9 @@ export class FetchSessions {
   private readonly randomUint32: () => number
   private readonly refreshMs: number
   private readonly sessions = new Map<number, FetchSession>()
+  private readonly ofFollowers = new Map<string, FetchSession>()
+  /** Full requests so far. */
+  private opened = 0
 
   /** `refreshMs`: how old a follower's word of a partition without news may become, until it counts as heard again. */
   constructor(options: {
@@ -134,6 +140,7 @@ export class FetchSessions {
     const { sessionId, sessionEpoch } = request
     if (sessionEpoch === INITIAL_EPOCH || sessionEpoch === FINAL_EPOCH) {
       if (sessionId !== NO_SESSION) this.drop(sessionId)
+      this.dropOf(request.follower)
       return sessionEpoch === FINAL_EPOCH ? sessionless(request) : this.full(request)
     }
     const session = this.sessions.get(sessionId)
@@ -151,12 +158,13 @@ export class FetchSessions {
   }
 
   private full(request: FetchSessionRequest): FetchContext {
+    const order = ++this.opened
     return {
       ...sessionless(request),
       complete: (rows, nowMs) => {
         // A session of nothing would be dropped by its first use.
         if (request.partitions.length === 0) return { sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }
-        const session = this.create(request, rows, nowMs)
+        const session = this.create(request, rows, nowMs, order)
         return { sessionId: session?.id ?? NO_SESSION, errorCode: ErrorCode.NONE, included: null }
       },
     }
@@ -197,12 +205,18 @@ export class FetchSessions {
     request: FetchSessionRequest,
     rows: readonly FetchedPartition[],
     nowMs: number,
+    order: number,
   ): FetchSession | undefined {
-    const { isFollower, usesTopicIds, partitions } = request
-    if (this.sessions.size >= this.slots && !this.evictFor(isFollower, partitions.length, nowMs)) return undefined
-    const session = new FetchSession({ id: this.newId(), isPrivileged: isFollower, usesTopicIds, nowMs })
+    const { follower, usesTopicIds, partitions } = request
+    // Its connection broke while this one waited, and it has opened another since.
+    if (follower !== null && (this.ofFollowers.get(follower)?.order ?? 0) > order) return undefined
+    this.dropOf(follower)
+    if (this.sessions.size >= this.slots && !this.evictFor(follower !== null, partitions.length, nowMs))
+      return undefined
+    const session = new FetchSession({ id: this.newId(), follower, order, usesTopicIds, nowMs })
     partitions.forEach((partition, index) => session.add(partition, rows[index]))
     this.sessions.set(session.id, session)
+    if (follower !== null) this.ofFollowers.set(follower, session)
     return session
   }
 
@@ -220,8 +234,17 @@ export class FetchSessions {
     return this.drop(cheapest.id)
   }
 
+  private dropOf(follower: string | null): void {
+    const session = follower === null ? undefined : this.ofFollowers.get(follower)
+    if (session !== undefined) this.drop(session.id)
+  }
+
   private drop(sessionId: number): boolean {
-    this.sessions.get(sessionId)?.end()
+    const session = this.sessions.get(sessionId)
+    if (session === undefined) return false
+    session.end()
+    const { follower } = session
+    if (follower !== null && this.ofFollowers.get(follower) === session) this.ofFollowers.delete(follower)
     return this.sessions.delete(sessionId)
   }
 
@@ -270,6 +293,9 @@ function sessionless(request: FetchSessionRequest): FetchContext {
 
 class FetchSession implements SessionValue {
   readonly id: number
+  readonly follower: string | null
+  /** Of the full request that opened it, among all. */
+  readonly order: number
   readonly isPrivileged: boolean
   readonly usesTopicIds: boolean
   readonly createdMs: number
@@ -287,9 +313,11 @@ class FetchSession implements SessionValue {
   /** The fetch that waits in this session. */
   listener: ((partition: FetchPartition) => void) | null = null
 
-  constructor(options: { id: number; isPrivileged: boolean; usesTopicIds: boolean; nowMs: number }) {
+  constructor(options: { id: number; follower: string | null; order: number; usesTopicIds: boolean; nowMs: number }) {
     this.id = options.id
-    this.isPrivileged = options.isPrivileged
+    this.follower = options.follower
+    this.order = options.order
+    this.isPrivileged = options.follower !== null
     this.usesTopicIds = options.usesTopicIds
     this.createdMs = options.nowMs
     this.lastUsedMs = options.nowMs

@@ -68,7 +68,7 @@ class Follower {
   private begin(changes: Partial<FetchSessionRequest>): FetchContext {
     const context = this.all.begin({
       ...{ sessionId: 0, sessionEpoch: 0, partitions: [], forgotten: [], usesTopicIds: true },
-      ...{ isFollower: true, nowMs: this.nowMs, ...changes },
+      ...{ follower: '2 broker-2-fetcher-0', nowMs: this.nowMs, ...changes },
     })
     if (typeof context === 'number') throw new Error(`refused with ${context}`)
     return context
@@ -161,7 +161,7 @@ describe('session of a follower', () => {
     expect(follower.ended).toEqual([1])
     follower.all.begin({
       ...{ sessionId: 77, sessionEpoch: -1, partitions: [], forgotten: [] },
-      ...{ usesTopicIds: true, isFollower: true, nowMs: 0 },
+      ...{ usesTopicIds: true, follower: '2 broker-2-fetcher-0', nowMs: 0 },
     })
     expect(follower.ended).toEqual([1, 0, 2])
     expect(follower.all.size).toBe(0)
