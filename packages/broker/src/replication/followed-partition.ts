@@ -119,7 +119,7 @@ export class FollowedPartition implements FollowerFetch {
         case 'ask-epoch-end':
           throw new Error('leaders of this protocol tell a diverging epoch in their fetch answers')
         case 'failed':
-          this.options.logger.warn('partition is not followed any more', { ...this.names(), errorCode: step.errorCode })
+          this.tellFailure(step.errorCode)
           return 'failed'
       }
     }
@@ -157,6 +157,12 @@ export class FollowedPartition implements FollowerFetch {
   names(): { topic: string; partition: number; leader: number; leaderEpoch: number } {
     const { topic, partition, leaderId: leader, currentLeaderEpoch: leaderEpoch } = this
     return { topic, partition, leader, leaderEpoch }
+  }
+
+  /** A leader that is an epoch ahead is in order, of thousands of partitions at a time: the controller's word is on its way here too. */
+  private tellFailure(errorCode: ErrorCode): void {
+    const level = errorCode === ErrorCode.FENCED_LEADER_EPOCH ? 'debug' : 'warn'
+    this.options.logger[level]('partition is not followed any more', { ...this.names(), errorCode })
   }
 
   private setStep(step: FetchStep): NextStep {

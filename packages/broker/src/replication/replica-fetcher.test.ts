@@ -297,17 +297,30 @@ describe('the way to the leader', () => {
     expect(leader.connectionCount).toBe(2)
   })
 
-  test('many partitions that are added one by one: the waiting fetch is not given up each time', async () => {
+  test('many partitions that are added one by one: a fetch is given up once, then each waits so briefly that there is no need', async () => {
     fetchers.follow(replica('a'))
     await arrive()
+    expect(leader.fetch().maxWaitMs).toBe(maxWaitMs)
+    const named = new Set<string>()
     for (let index = 0; index < 30; index++) {
-      ids[`many-${index}`] = `many${String(index).padStart(17, 'x')}A`
+      const topicId = `many${String(index).padStart(17, 'x')}A`
+      ids[`many-${index}`] = topicId
       fetchers.follow(replica(`many-${index}`))
       await time.run(10)
+      if (index === 0) continue
+      expect(leader.fetch().maxWaitMs).toBe(20)
+      for (const { topicId: id } of leader.fetch().topics) named.add(id)
+      leader.answer([])
     }
-    expect(leader.connectionCount).toBeLessThanOrEqual(5)
-    await time.run(200)
-    expect(leader.fetched()).toHaveLength(31)
+    expect(leader.connectionCount).toBe(2)
+    await time.run(10)
+    for (const { topicId } of leader.fetch().topics) named.add(topicId)
+    expect(named.size).toBe(31)
+    leader.answer([])
+    await time.run(1000)
+    leader.answer([])
+    await arrive()
+    expect(leader.fetch().maxWaitMs).toBe(maxWaitMs)
   })
 
   test('partitions of one turn: one fetch', async () => {

@@ -57,6 +57,12 @@ export interface ReplicaFetcherOptions {
 const graceForAddedMs = 5
 /** Not more often than this, so that adding many topics one by one does not keep the fetcher from fetching. */
 const leastBetweenRestartsMs = 100
+/**
+ * Where a fetch was interrupted, more partitions are added soon: for so long fetches wait at the leader so briefly that there is nothing to interrupt. Each
+ * interruption costs a fetch of everything, in a new session.
+ */
+const restlessMs = 1_000
+const restlessWaitMs = 20
 /** How long partitions that may not fetch now wait before they are asked again. */
 const throttledMs = 50
 /** A partition's limit does not stop a batch that is larger, and the answer has a head. */
@@ -84,6 +90,9 @@ export class ReplicaFetcher {
   private pauseTimer: Timer | null = null
   private interruption: Timer | null = null
   private isFetching = false
+  private lastAddedMs = -Infinity
+  /** Of the fetch that is under way. */
+  private waitMs = 0
   private wasInterrupted = false
   private lastInterruptedMs = -Infinity
   private wasReachable = true
@@ -113,8 +122,9 @@ export class ReplicaFetcher {
   add(partition: FollowedPartition): void {
     this.partitions.add(partition)
     this.goOn(partition)
-    if (this.isFetching) this.interruptSoon()
-    else this.wake?.()
+    if (this.isFetching || this.isRestless) this.lastAddedMs = this.options.ports.clock.monotonicMs()
+    if (!this.isFetching) this.wake?.()
+    else if (this.waitMs > restlessWaitMs) this.interruptSoon()
   }
 
   /** Whatever comes for it from now on is ignored. */
@@ -184,12 +194,14 @@ export class ReplicaFetcher {
     const fields = this.session.request()
     const saysEpoch = this.session.apiVersion >= 15
     const replicaEpoch = this.options.brokerEpoch()
+    const longestMs = this.isRestless ? Math.min(restlessWaitMs, settings.maxWaitMs) : settings.maxWaitMs
+    // Those that wait after an error have their turn in time.
+    this.waitMs = Math.min(longestMs, Math.ceil(this.untilDelayedMs() ?? longestMs))
     return {
       clusterId: null,
       replicaId: saysEpoch ? -1 : brokerId,
       replicaState: saysEpoch ? { replicaId: brokerId, replicaEpoch } : noReplicaState,
-      // Those that wait after an error have their turn in time.
-      maxWaitMs: Math.min(settings.maxWaitMs, Math.ceil(this.untilDelayedMs() ?? settings.maxWaitMs)),
+      maxWaitMs: this.waitMs,
       minBytes: settings.minBytes,
       maxBytes: settings.responseMaxBytes,
       isolationLevel: 0,
@@ -327,6 +339,10 @@ export class ReplicaFetcher {
 
   private untilEndOfTurn(): Promise<void> {
     return new Promise(resolve => this.options.ports.timers.soon(resolve))
+  }
+
+  private get isRestless(): boolean {
+    return this.options.ports.clock.monotonicMs() - this.lastAddedMs < restlessMs
   }
 
   private interruptSoon(): void {
