@@ -32,7 +32,6 @@ export interface CompactableParts {
   readonly segments: Segments
   readonly producers: ProducerState
   readonly snapshots: ProducerSnapshots
-  readonly positions: ReadPositions
   readonly cleanedOffset: number | null
 }
 
@@ -47,12 +46,14 @@ export class CompactableLog {
   truncationCount = 0
   readonly #context: LogContext
   readonly #parts: CompactableParts
+  readonly #positions: ReadPositions
 
-  constructor(context: LogContext, log: CompactableState, parts: CompactableParts) {
+  constructor(context: LogContext, log: CompactableState, parts: CompactableParts, positions: ReadPositions) {
     this.log = log
     this.cleanedOffset = parts.cleanedOffset
     this.#context = context
     this.#parts = parts
+    this.#positions = positions
   }
 
   get folder(): { readonly path: string } {
@@ -127,7 +128,7 @@ export class CompactableLog {
    * of the old ones stays valid. Throws what the file system throws: then the directory must go offline.
    */
   replace(origins: readonly Segment[], output: CleanedSegment, modifiedMs: number): void {
-    const { folder, segments, snapshots, positions } = this.#parts
+    const { folder, segments, snapshots } = this.#parts
     const [first, ...others] = origins
     output.promise()
     for (const origin of origins) origin.discard(this.log.settings.fileDeleteDelayMs)
@@ -135,7 +136,7 @@ export class CompactableLog {
     const { jitterMs } = first!
     const { baseOffset, size } = output
     segments.replace(origins, new Segment(this.#context, { folder, baseOffset, size, createdMs: modifiedMs, jitterMs }))
-    positions.clear()
+    this.#positions.clear()
     snapshots.remove(offset => others.some(origin => origin.baseOffset === offset))
   }
 

@@ -2,6 +2,7 @@ import type { BufferPool } from '@millrace/runtime/buffer-pool'
 import type { Logger } from '@millrace/runtime/logger'
 import type { World } from '@millrace/runtime/ports'
 import type { CommitQueue } from './commit-queue.ts'
+import type { EpochFiles } from './epoch-files.ts'
 import type { FlushQueue } from './flush-queue.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { TailCache } from './tail-cache.ts'
@@ -15,6 +16,7 @@ export interface LogContext {
   readonly openFiles: OpenFiles
   readonly tailCache: TailCache
   readonly commits: CommitQueue
+  readonly epochFiles: EpochFiles
   readonly flushes: FlushQueue
   readonly trash: Trash
   /** Asked each time: it is dynamic. */

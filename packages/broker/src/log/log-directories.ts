@@ -7,6 +7,7 @@ import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
 import { LogCleaner } from './cleaner.ts'
 import { CommitQueue } from './commit-queue.ts'
 import { DirectorySet } from './directory-set.ts'
+import { EpochFiles } from './epoch-files.ts'
 import { FlushQueue } from './flush-queue.ts'
 import { loadPartitionLog } from './load-partition-log.ts'
 import type { LogContext } from './log-context.ts'
@@ -90,6 +91,7 @@ export class LogDirectories {
       openFiles: new OpenFiles(world.files, options.openFilesMax),
       tailCache: new TailCache(options.tailBytesMax ?? defaultTailBytesMax),
       commits: new CommitQueue(world.timers),
+      epochFiles: new EpochFiles(world),
       flushes: new FlushQueue(),
       trash: this.#trash,
       producerIdExpirationMs: options.producerIdExpirationMs,
@@ -378,6 +380,7 @@ export class LogDirectories {
     this.#isClosed = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers = []
+    this.#context.epochFiles.close()
     this.#trash.close()
   }
 

@@ -8,7 +8,7 @@ import {
   setPartitionLeaderEpoch,
 } from '@millrace/protocol/records/record-batch'
 import { encodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
-import { leaderEpochCheckpointName, partitionMetadataName } from '@millrace/protocol/storage/file-names'
+import { partitionMetadataName } from '@millrace/protocol/storage/file-names'
 import { assert } from '@millrace/runtime/invariant'
 import type { AppendOptions, AppendOutcome, AppendRefused } from '../core/log/append-outcome.ts'
 import { checkReplicated, summaryOf } from '../core/log/appended-bytes.ts'
@@ -25,7 +25,6 @@ import { BatchReader } from './batch-reader.ts'
 import type { FetchedBatches, ReadOptions } from './batch-reader.ts'
 import type { Committable } from './commit-queue.ts'
 import { CompactableLog } from './compactable-log.ts'
-import { writeLeaderEpochs } from './leader-epoch-file.ts'
 import { legacyOffsets } from './legacy-offsets.ts'
 import type { LoadedLog } from './loaded-log.ts'
 import type { LogContext } from './log-context.ts'
@@ -92,14 +91,9 @@ export class PartitionLog implements Committable {
     this.#highWatermark = clamp(loaded.highWatermark, loaded.logStartOffset, loaded.logEndOffset)
     const tail = new LogTail(context.bufferPool, context.tailCache)
     this.#reader = new BatchReader(context.bufferPool, loaded.segments, tail)
-    this.#writer = new SegmentWriter(context, {
-      ...loaded,
-      tail,
-      endOffset: loaded.logEndOffset,
-      onFailure: error => this.fail(error),
-    })
+    this.#writer = new SegmentWriter(context, loaded, tail, error => this.fail(error))
     this.#producers.transactions.onHighWatermark(this.#highWatermark)
-    this.compaction = new CompactableLog(context, this, { ...loaded, positions: this.#reader.positions })
+    this.compaction = new CompactableLog(context, this, loaded, this.#reader.positions)
   }
 
   /** `<log.dir>/<topic>-<partition>`, and its other name once it is deleted. */
@@ -190,7 +184,15 @@ export class PartitionLog implements Committable {
 
   /** Notes that `leaderEpoch` begins at the end of the log: a new leader does so before its first append (KIP-101). */
   assignLeaderEpoch(leaderEpoch: number, startOffset: number = this.#writer.nextOffset): void {
-    if (this.leaderEpochs.assign(leaderEpoch, startOffset)) this.saveLeaderEpochs()
+    const isNewest = leaderEpoch > this.leaderEpochs.latest
+    if (!this.leaderEpochs.assign(leaderEpoch, startOffset)) return
+    if (!isNewest) this.saveLeaderEpochs()
+    else if (this.#writer.epochsBegan()) this.#context.epochFiles.add(this)
+  }
+
+  /** For EpochFiles. */
+  saveEpochs(): void {
+    if (this.isOpen) this.guardedQuietly(() => this.#writer.saveEpochs())
   }
 
   /** Everything below is committed. Kept within the log; may go back only by truncation. */
@@ -523,8 +525,7 @@ export class PartitionLog implements Committable {
   }
 
   private saveLeaderEpochs(): void {
-    this.guarded(() => writeLeaderEpochs(this.#context.world.files, this.path, this.leaderEpochs))
-    this.#writer.onReplaced(leaderEpochCheckpointName)
+    this.guarded(() => this.#writer.epochsChanged())
   }
 
   private nowMs(): number {

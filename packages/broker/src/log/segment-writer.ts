@@ -1,29 +1,29 @@
+import { leaderEpochCheckpointName } from '@millrace/protocol/storage/file-names'
 import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
 import type { AppendedBytes } from '../core/log/appended-bytes.ts'
-import type { ProducerState } from '../core/log/producer-state.ts'
 import { mustRoll, segmentMsOf } from '../core/log/segment-rules.ts'
 import type { TopicSettings } from '../settings/topic-settings.ts'
+import { writeLeaderEpochs } from './leader-epoch-file.ts'
+import type { LoadedLog } from './loaded-log.ts'
 import type { LogContext } from './log-context.ts'
 import type { LogTail } from './log-tail.ts'
-import type { ProducerSnapshots } from './producer-snapshots.ts'
 import { Segment } from './segment.ts'
 import type { Segments } from './segments.ts'
 import { isStorageFailure } from './storage-failure.ts'
 
-export interface SegmentWriterOptions {
-  /** The entry of log.dirs. */
-  readonly directory: string
-  readonly folder: { readonly path: string }
-  readonly settings: TopicSettings
-  readonly segments: Segments
-  readonly tail: LogTail
-  readonly producers: ProducerState
-  readonly snapshots: ProducerSnapshots
-  readonly endOffset: number
-  readonly recoveryPoint: number
-  /** A flush behind the loop's back failed. */
-  readonly onFailure: (error: Error) => void
-}
+/** The parts of a log that its writing end changes. */
+export type WrittenLog = Pick<
+  LoadedLog,
+  | 'directory'
+  | 'folder'
+  | 'settings'
+  | 'segments'
+  | 'producers'
+  | 'snapshots'
+  | 'leaderEpochs'
+  | 'logEndOffset'
+  | 'recoveryPoint'
+>
 
 /**
  * The writing end of a log: gathers appends, starts new segments, flushes, and knows how far the log is written (`endOffset`) and how far it
@@ -38,7 +38,9 @@ export class SegmentWriter {
   /** Everything below survives a power cut. */
   recoveryPoint: number
   readonly #context: LogContext
-  readonly #options: SegmentWriterOptions
+  readonly #log: WrittenLog
+  /** A flush behind the loop's back failed. */
+  readonly #onFailure: (error: Error) => void
   readonly #segments: Segments
   readonly #tail: LogTail
   #lastFlushMs: number
@@ -46,18 +48,20 @@ export class SegmentWriter {
   #changes = 0
   #syncedChanges = 0
   /** Small files that were replaced and not synced: their names. */
-  readonly #unsynced = new Set<string>()
+  #unsynced: readonly string[] = []
+  #areEpochsUnsaved = false
   #isClosed = false
 
-  constructor(context: LogContext, options: SegmentWriterOptions) {
+  constructor(context: LogContext, log: WrittenLog, tail: LogTail, onFailure: (error: Error) => void) {
     this.#context = context
-    this.#options = options
-    this.#segments = options.segments
-    this.settings = options.settings
-    this.nextOffset = options.endOffset
-    this.endOffset = options.endOffset
-    this.recoveryPoint = options.recoveryPoint
-    this.#tail = options.tail
+    this.#log = log
+    this.#onFailure = onFailure
+    this.#segments = log.segments
+    this.settings = log.settings
+    this.nextOffset = log.logEndOffset
+    this.endOffset = log.logEndOffset
+    this.recoveryPoint = log.recoveryPoint
+    this.#tail = tail
     this.#lastFlushMs = this.nowMs()
   }
 
@@ -106,8 +110,9 @@ export class SegmentWriter {
 
   /** Closes the active segment and starts one at `baseOffset`; a snapshot keeps the producer state of that moment. */
   roll(baseOffset: number, nowMs: number): void {
-    const { producers, snapshots } = this.#options
+    const { producers, snapshots } = this.#log
     const old = this.#segments.active
+    this.saveEpochs()
     this.#tail.write(old)
     old.transactions.save()
     old.deactivate()
@@ -124,7 +129,7 @@ export class SegmentWriter {
     const removed = this.#segments.removeFirst(count)
     for (const segment of removed) segment.discard(this.settings.fileDeleteDelayMs)
     const first = this.#segments.first.baseOffset
-    this.#options.snapshots.remove(offset => offset < first && removed.some(({ baseOffset }) => baseOffset === offset))
+    this.#log.snapshots.remove(offset => offset < first && removed.some(({ baseOffset }) => baseOffset === offset))
     return first
   }
 
@@ -163,9 +168,36 @@ export class SegmentWriter {
     this.#lastFlushMs = this.nowMs()
   }
 
+  /**
+   * An epoch newer than all before it began where the log ends. That may be written down later, before the next flush at the latest: after a kill
+   * a start checks all segments from the recovery point on, and finds every epoch that has batches in those; one that has none is dropped at each
+   * start. True for the first one since the last save.
+   */
+  epochsBegan(): boolean {
+    const isFirst = !this.#areEpochsUnsaved
+    this.#areEpochsUnsaved = true
+    if (isFirst) this.onReplaced(leaderEpochCheckpointName)
+    return isFirst
+  }
+
+  /** Epochs were dropped or changed: the batches do not tell that, so it is written now. */
+  epochsChanged(): void {
+    this.#areEpochsUnsaved = true
+    this.saveEpochs()
+  }
+
+  /** Writes epochs that are not written yet. */
+  saveEpochs(): void {
+    if (!this.#areEpochsUnsaved || this.#isClosed) return
+    const { folder, leaderEpochs } = this.#log
+    writeLeaderEpochs(this.#context.world.files, folder.path, leaderEpochs)
+    this.#areEpochsUnsaved = false
+    this.onReplaced(leaderEpochCheckpointName)
+  }
+
   /** A small file beside the segments was replaced: the next flush covers it. */
   onReplaced(name: string): void {
-    this.#unsynced.add(name)
+    if (!this.#unsynced.includes(name)) this.#unsynced = [...this.#unsynced, name]
     this.#changes++
   }
 
@@ -197,7 +229,7 @@ export class SegmentWriter {
 
   /** Index files become final and everything is flushed, as an orderly stop asks for. */
   finish(): void {
-    const { producers, snapshots } = this.#options
+    const { producers, snapshots } = this.#log
     producers.endOffset = this.endOffset
     snapshots.write(this.endOffset, producers.snapshot())
     this.#segments.active.saveIndexes(true)
@@ -223,14 +255,14 @@ export class SegmentWriter {
     this.endOffset = offset
     if (offset >= this.recoveryPoint) return
     this.recoveryPoint = offset
-    this.#context.onRecoveryPointLowered(this.#options.directory)
+    this.#context.onRecoveryPointLowered(this.#log.directory)
   }
 
   private addSegment(baseOffset: number, nowMs: number): void {
     const { segmentBytes, segmentJitterMs, preallocate } = this.settings
     const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
     const preallocateBytes = preallocate ? segmentBytes : 0
-    const { folder } = this.#options
+    const { folder } = this.#log
     this.#segments.add(Segment.create(this.#context, { folder, baseOffset, nowMs, jitterMs, preallocateBytes }))
     this.#changes++
   }
@@ -244,27 +276,28 @@ export class SegmentWriter {
       // It may have gone meanwhile.
       if (this.#isClosed || segment.isGone) return
       await segment.flushAll()
-      if (snapshotOffset >= 0) await this.#options.snapshots.flush(snapshotOffset)
+      if (snapshotOffset >= 0) await this.#log.snapshots.flush(snapshotOffset)
       this.raiseRecoveryPoint(this.endOffset)
     } catch (error) {
       if (!isStorageFailure(error)) throw error
-      if (!this.#isClosed) this.#options.onFailure(error)
+      if (!this.#isClosed) this.#onFailure(error)
     }
   }
 
   private syncNewFiles(): void {
+    this.saveEpochs()
     if (this.#syncedChanges === this.#changes) return
     const { files } = this.#context.world
     for (const name of this.#unsynced) {
-      const file = files.open(`${this.#options.folder.path}/${name}`, 'read-write')
+      const file = files.open(`${this.#log.folder.path}/${name}`, 'read-write')
       try {
         file.datasync()
       } finally {
         file.close()
       }
     }
-    files.syncDirectory(this.#options.folder.path)
-    files.syncDirectory(this.#options.directory)
+    files.syncDirectory(this.#log.folder.path)
+    files.syncDirectory(this.#log.directory)
     this.onSynced(this.#changes)
   }
 
@@ -273,11 +306,12 @@ export class SegmentWriter {
    * second. Until it is done a `flush` does the same once more.
    */
   private async syncNewFilesAsync(): Promise<void> {
+    this.saveEpochs()
     if (this.#syncedChanges === this.#changes) return
     const { files } = this.#context.world
     const changes = this.#changes
-    for (const name of [...this.#unsynced]) {
-      const file = files.open(`${this.#options.folder.path}/${name}`, 'read-write')
+    for (const name of this.#unsynced) {
+      const file = files.open(`${this.#log.folder.path}/${name}`, 'read-write')
       try {
         await file.datasyncAsync()
       } finally {
@@ -286,14 +320,14 @@ export class SegmentWriter {
       // The folder may be gone, or have another name.
       if (this.#isClosed) return
     }
-    await files.syncDirectoryAsync(this.#options.folder.path)
-    await files.syncDirectoryAsync(this.#options.directory)
+    await files.syncDirectoryAsync(this.#log.folder.path)
+    await files.syncDirectoryAsync(this.#log.directory)
     this.onSynced(changes)
   }
 
   private onSynced(changes: number): void {
     this.#syncedChanges = Math.max(this.#syncedChanges, changes)
-    if (this.#syncedChanges === this.#changes) this.#unsynced.clear()
+    if (this.#syncedChanges === this.#changes) this.#unsynced = []
   }
 
   /** To `endOffset`, or to where the first segment with unsynced bytes begins. */

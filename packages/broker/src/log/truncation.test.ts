@@ -17,6 +17,7 @@ describe('leader epochs', () => {
     appendTo(log, batchOf({ values: ['a'] }), { leaderEpoch: 1 })
     logs.time.endTurn()
     log.assignLeaderEpoch(2, 1)
+    await logs.time.run(1_100)
     expect(stored(logs, log)).toEqual([
       { epoch: 1, startOffset: 0 },
       { epoch: 2, startOffset: 1 },
@@ -24,6 +25,68 @@ describe('leader epochs', () => {
     log.truncateTo(1)
     expect(log.leaderEpochs.entries).toEqual([{ epoch: 1, startOffset: 0 }])
     expect(stored(logs, log)).toEqual([{ epoch: 1, startOffset: 0 }])
+  })
+
+  test('kill before new epochs are written down: found again in the batches; one without any is forgotten', async () => {
+    const logs = await MemoryLogs.open()
+    const log = logs.log()
+    appendTo(log, batchOf({ values: ['a', 'b'] }), { leaderEpoch: 1 })
+    appendTo(log, batchOf({ values: ['c'] }), { leaderEpoch: 4 })
+    logs.time.endTurn()
+    log.assignLeaderEpoch(6)
+    expect(logs.files.stat(`${log.path}/leader-epoch-checkpoint`)).toBeNull()
+    const again = (await MemoryLogs.open({ files: logs.files.afterKill() })).log()
+    expect(again.leaderEpochs.entries).toEqual([
+      { epoch: 1, startOffset: 0 },
+      { epoch: 4, startOffset: 2 },
+    ])
+  })
+
+  test('a flush, after which a start reads no batches below it: new epochs are on the disk before the recovery point passes them', async () => {
+    const logs = await MemoryLogs.open()
+    const log = logs.log()
+    for (const [flush, epoch] of [
+      [() => log.flush(), 1],
+      [() => log.flushAsync(), 2],
+    ] as const) {
+      appendTo(log, batchOf({ values: ['a'] }), { leaderEpoch: epoch })
+      logs.time.endTurn()
+      await flush()
+      expect(log.recoveryPoint).toBe(epoch)
+      const files = logs.files.afterPowerCut()
+      const text = files.readFile(`${log.path}/leader-epoch-checkpoint`)
+      expect(decodeLeaderEpochCheckpoint(text).at(-1)).toEqual({ epoch, startOffset: epoch - 1 })
+    }
+  })
+
+  test('a segment that is closed: new epochs are written down before compaction may take their batches', async () => {
+    const logs = await MemoryLogs.open()
+    const log = logs.log()
+    appendTo(log, batchOf({ values: ['a'] }), { leaderEpoch: 3 })
+    log.roll()
+    expect(stored(logs, log)).toEqual([{ epoch: 3, startOffset: 0 }])
+  })
+
+  test('truncation while a new epoch waits to be written down: what is left of it is written', async () => {
+    const logs = await MemoryLogs.open()
+    const log = logs.log()
+    appendTo(log, batchOf({ values: ['a'] }), { leaderEpoch: 1 })
+    appendTo(log, batchOf({ values: ['b'] }), { leaderEpoch: 2 })
+    logs.time.endTurn()
+    log.truncateTo(1)
+    expect(stored(logs, log)).toEqual([{ epoch: 1, startOffset: 0 }])
+    await logs.time.run(1_100)
+    expect(stored(logs, log)).toEqual([{ epoch: 1, startOffset: 0 }])
+  })
+
+  test('epochs that begin in many logs: none is written at once, all are in time', async () => {
+    const logs = await MemoryLogs.open()
+    const all = Array.from({ length: 50 }, (_, partition) => logs.log('t', partition))
+    for (const log of all) log.assignLeaderEpoch(1)
+    await logs.time.run(900)
+    expect(all.some(log => logs.files.stat(`${log.path}/leader-epoch-checkpoint`) !== null)).toBe(false)
+    await logs.time.run(5_000)
+    for (const log of all) expect(stored(logs, log)).toEqual([{ epoch: 1, startOffset: 0 }])
   })
 
   test.each([
