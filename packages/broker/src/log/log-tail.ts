@@ -6,8 +6,9 @@ import { writeFully } from './write-fully.ts'
 
 /** From here on a copy costs more than a write of its own (performance.md, rule 10). */
 const directBytes = 256 * 1024
-/** A log that is written to little should hold little: its first chunk is small, and each that fills up is followed by a larger one. */
-const firstChunkBytes = 16 * 1024
+/** A log that is written to little should hold little: its first chunk is a page, and each that fills up is followed by a larger one. */
+const firstChunkBytes = 4 * 1024
+const chunkGrowth = 4
 const chunkBytesMax = 1024 * 1024
 
 /**
@@ -84,7 +85,9 @@ export class LogTail {
     const former = this.#open
     if (former !== null) {
       // Forgotten before it was full: there are many logs, and each may hold but little.
-      this.#nextChunkBytes = former.isForgotten ? firstChunkBytes : Math.min(chunkBytesMax, former.buffer.length * 2)
+      this.#nextChunkBytes = former.isForgotten
+        ? firstChunkBytes
+        : Math.min(chunkBytesMax, former.buffer.length * chunkGrowth)
     }
     const buffer = this.#pool.take(Math.max(this.#nextChunkBytes, bytes.length))
     const position = segment.writtenSize
@@ -104,7 +107,9 @@ export class LogTail {
 
   #add(chunk: TailChunk<Segment>): void {
     if (this.#chunks[0]?.isForgotten === true) this.#chunks = this.#chunks.filter(each => !each.isForgotten)
-    this.#chunks.push(chunk)
+    // An array that grows keeps room for 16 more, in each of thousands of logs.
+    if (this.#chunks.length === 0) this.#chunks = [chunk]
+    else this.#chunks.push(chunk)
     this.#cache.add(chunk)
   }
 

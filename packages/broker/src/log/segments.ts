@@ -52,7 +52,9 @@ export class Segments {
 
   add(segment: Segment): void {
     assert(segment.baseOffset > (this.#list.at(-1)?.baseOffset ?? -1), 'segments are added at the end')
-    this.#list.push(segment)
+    // An array that grows keeps room for 16 more: most logs of a broker with thousands have one segment.
+    if (this.#list.length === 0) this.#list = [segment]
+    else this.#list.push(segment)
   }
 
   /** True while the segment is one of these. */

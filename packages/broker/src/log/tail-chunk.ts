@@ -1,6 +1,8 @@
 import { assert } from '@millrace/runtime/invariant'
 import type { BufferPool } from '@millrace/runtime/buffer-pool'
 
+const nothing = Buffer.alloc(0)
+
 /**
  * A run of whole batches at the end of a segment, in memory:
  *
@@ -17,7 +19,7 @@ export class TailChunk<S extends object = object> {
   readonly segment: S
   /** In the file, of the first byte. */
   readonly position: number
-  readonly buffer: Buffer
+  buffer: Buffer
   /** In the buffer, of the first byte. */
   readonly start: number
   size: number
@@ -73,7 +75,11 @@ export class TailChunk<S extends object = object> {
   release(): void {
     assert(this.#holders > 0, 'a chunk is released as often as it was held')
     this.#holders--
-    if (this.#holders === 0) this.#pool.give(this.buffer)
+    if (this.#holders > 0) return
+    const { buffer } = this
+    // A log remembers its last chunk, and may be written to never again: not with the memory, of which the pool keeps some only.
+    this.buffer = nothing
+    this.#pool.give(buffer)
   }
 
   /** For the cache: nobody finds it any more. */

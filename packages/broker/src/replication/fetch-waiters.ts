@@ -6,25 +6,28 @@ export interface FetchWaiter {
 
 /** Fetches that wait for one partition. A fetch waits in the sets of all its partitions and leaves them together. */
 export class FetchWaiters {
-  private readonly tokens = new Map<FetchWaiter, number>()
+  /** Null where nobody has waited yet: a broker follows thousands of partitions in which nobody does. */
+  private tokens: Map<FetchWaiter, number> | null = null
 
   get count(): number {
-    return this.tokens.size
+    return this.tokens?.size ?? 0
   }
 
   add(waiter: FetchWaiter, token: number): void {
+    this.tokens ??= new Map()
     this.tokens.set(waiter, token)
   }
 
   remove(waiter: FetchWaiter): void {
-    this.tokens.delete(waiter)
+    this.tokens?.delete(waiter)
   }
 
   notify(): void {
-    if (this.tokens.size === 0) return
+    const { tokens } = this
+    if (tokens === null || tokens.size === 0) return
     // Those that come in meanwhile have seen the news; those that leave meanwhile want to hear nothing.
-    for (const [waiter, token] of [...this.tokens]) {
-      if (this.tokens.has(waiter)) waiter.onPartitionChanged(token)
+    for (const [waiter, token] of [...tokens]) {
+      if (tokens.has(waiter)) waiter.onPartitionChanged(token)
     }
   }
 }

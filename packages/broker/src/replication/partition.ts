@@ -97,7 +97,7 @@ export class Partition implements LogEffects, LeaderEffects {
   /** What the leader said of records that are not written yet. */
   private followed: FollowedOffsets | null = null
   /** DeleteRecords requests that wait for followers. */
-  private readonly lowWatermarkListeners = new Set<() => void>()
+  private lowWatermarkListeners: ReadonlySet<() => void> = nobodyListens
 
   constructor(options: PartitionOptions) {
     this.topic = options.topic
@@ -351,7 +351,7 @@ export class Partition implements LogEffects, LeaderEffects {
     const { leader } = this
     if (leader === null) return 'not-a-replica'
     const note = leader.onFollowerFetch(fetch, leaderEnd, this.monotonicMs())
-    if (this.lowWatermarkListeners.size > 0) for (const check of [...this.lowWatermarkListeners]) check()
+    if (this.lowWatermarkListeners.size > 0) for (const check of this.lowWatermarkListeners) check()
     return note
   }
 
@@ -401,8 +401,10 @@ export class Partition implements LogEffects, LeaderEffects {
 
   /** Calls `check` whenever the low watermark may have moved. Answers a function that ends that. */
   onLowWatermark(check: () => void): () => void {
-    this.lowWatermarkListeners.add(check)
-    return () => this.lowWatermarkListeners.delete(check)
+    this.lowWatermarkListeners = new Set([...this.lowWatermarkListeners, check])
+    return () => {
+      this.lowWatermarkListeners = new Set([...this.lowWatermarkListeners].filter(each => each !== check))
+    }
   }
 
   /** May `latest` and lookups trust the high watermark? Not before it passed the start of this epoch (KIP-207). */
@@ -475,11 +477,13 @@ export class Partition implements LogEffects, LeaderEffects {
   }
 
   private failWaiters(errorCode: ErrorCode): void {
-    for (const check of [...this.lowWatermarkListeners]) check()
+    for (const check of this.lowWatermarkListeners) check()
     this.writes.failAll(errorCode)
     this.commits.failAll(errorCode)
   }
 }
+
+const nobodyListens: ReadonlySet<() => void> = new Set()
 
 /** A broker that nobody told of others: no replica can join. */
 const nobodyElse: PartitionCluster = {

@@ -81,6 +81,8 @@ export class Partitions {
   /** Of what is said of each partition. */
   private noteLevel: 'info' | 'debug' = 'info'
   private readonly roleListeners: (() => void)[] = []
+  /** One for all partitions. */
+  private readonly monotonicMs = (): number => this.options.clock.monotonicMs()
 
   constructor(options: PartitionsOptions) {
     this.options = options
@@ -336,13 +338,13 @@ export class Partitions {
   }
 
   private newPartition(topic: string, partition: number): Partition {
-    const { brokerId, clock } = this.options
+    const { brokerId } = this.options
     const { cluster } = this
     return new Partition({
       brokerId,
       topic,
       partition,
-      monotonicMs: () => clock.monotonicMs(),
+      monotonicMs: this.monotonicMs,
       ...(cluster && { cluster }),
     })
   }

@@ -44,8 +44,9 @@ export class LeaderEpochCache {
     const last = this.#entries.at(-1)
     if (last !== undefined && last.epoch === epoch && last.startOffset <= startOffset) return false
     // What contradicts the new entry was written by leaders that lost: the newest word counts.
-    this.#entries = this.#entries.filter(entry => entry.epoch < epoch && entry.startOffset < startOffset)
-    this.#entries.push({ epoch, startOffset })
+    const kept = this.#entries.filter(entry => entry.epoch < epoch && entry.startOffset < startOffset)
+    // An array that grows keeps room for 16 more, in each of thousands of logs.
+    this.#entries = [...kept, { epoch, startOffset }]
     return true
   }
 

@@ -78,13 +78,16 @@ const oldEpoch: ProducerVerdict = { errorCode: ErrorCode.INVALID_PRODUCER_EPOCH,
 const wrongTransaction: ProducerVerdict = { errorCode: ErrorCode.INVALID_TXN_STATE, duplicate: null }
 const coordinatorFenced: ProducerVerdict = { errorCode: ErrorCode.TRANSACTION_COORDINATOR_FENCED, duplicate: null }
 
+const nobody: ReadonlyMap<number, ProducerEntry> = new Map()
+
 /**
  * The idempotent and transactional producers of one partition (KIP-98; reference 4.8): what makes a retry a no-op, a stale
  * producer an error, and what readers of committed data may see. A function of the log's batches in order, so a restart
  * rebuilds it from the newest snapshot and the batches after it.
  */
 export class ProducerState {
-  readonly #producers = new Map<number, ProducerEntry>()
+  /** Most partitions never see one. */
+  #producers: ReadonlyMap<number, ProducerEntry> = nobody
   readonly transactions = new TransactionMap()
   /** Everything below has been taken in. */
   endOffset = 0
@@ -185,14 +188,14 @@ export class ProducerState {
     let expired = 0
     for (const entry of this.#producers.values()) {
       if (entry.transactionFirstOffset !== none || nowMs - entry.lastTimestamp < expirationMs) continue
-      this.#producers.delete(entry.producerId)
+      this.own().delete(entry.producerId)
       expired++
     }
     return expired
   }
 
   clear(endOffset: number): void {
-    this.#producers.clear()
+    this.#producers = nobody
     this.transactions.clear()
     this.endOffset = endOffset
   }
@@ -204,7 +207,7 @@ export class ProducerState {
       const transactionFirstOffset = from.currentTransactionFirstOffset
       if (transactionFirstOffset === none && nowMs - from.timestamp >= expirationMs) continue
       const { lastSequence, lastOffset, offsetDelta, timestamp } = from
-      this.#producers.set(from.producerId, {
+      this.own().set(from.producerId, {
         producerId: from.producerId,
         producerEpoch: from.producerEpoch,
         coordinatorEpoch: from.coordinatorEpoch,
@@ -226,8 +229,7 @@ export class ProducerState {
 
   /** Becomes what another one is, which nobody uses any more: the log that it speaks of is in another directory now. */
   replaceWith(other: ProducerState): void {
-    this.#producers.clear()
-    for (const [producerId, entry] of other.#producers) this.#producers.set(producerId, entry)
+    this.#producers = new Map(other.#producers)
     this.transactions.replaceWith(other.transactions)
     this.endOffset = other.endOffset
   }
@@ -249,6 +251,11 @@ export class ProducerState {
     })
   }
 
+  private own(): Map<number, ProducerEntry> {
+    if (this.#producers === nobody) this.#producers = new Map()
+    return this.#producers as Map<number, ProducerEntry>
+  }
+
   private entryOf(producerId: number): ProducerEntry {
     let entry = this.#producers.get(producerId)
     if (entry === undefined) {
@@ -260,7 +267,7 @@ export class ProducerState {
         transactionFirstOffset: none,
         batches: [],
       }
-      this.#producers.set(producerId, entry)
+      this.own().set(producerId, entry)
     }
     return entry
   }

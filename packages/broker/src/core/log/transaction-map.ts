@@ -12,13 +12,15 @@ export interface CompletedTransaction {
  */
 export class TransactionMap {
   /** First offset → producer. Offsets are noted in log order, so the first key is the smallest. */
-  readonly #open = new Map<number, number>()
+  #open: Map<number, number> | null = null
   #completed: { firstOffset: number; lastOffset: number }[] = []
 
   /** Nothing at or above it is stable; null when everything is. */
   get firstUnstableOffset(): number | null {
+    // Asked with each read; most partitions never see a transaction.
+    if (this.#open === null && this.#completed.length === 0) return null
     let first: number | null = null
-    for (const firstOffset of this.#open.keys()) {
+    for (const firstOffset of this.#open?.keys() ?? []) {
       first = firstOffset
       break
     }
@@ -29,25 +31,26 @@ export class TransactionMap {
   }
 
   get openCount(): number {
-    return this.#open.size
+    return this.#open?.size ?? 0
   }
 
   begin(producerId: number, firstOffset: number): void {
-    const isLast = this.#open.size === 0 || firstOffset > this.newestOpen()
+    const isLast = this.openCount === 0 || firstOffset > this.newestOpen()
+    this.#open ??= new Map()
     this.#open.set(firstOffset, producerId)
     // A snapshot lists producers in no order: put the offsets into theirs.
     if (!isLast) this.sortOpen()
   }
 
   complete(transaction: CompletedTransaction): CompletedTransaction {
-    this.#open.delete(transaction.firstOffset)
+    this.#open?.delete(transaction.firstOffset)
     this.#completed.push({ firstOffset: transaction.firstOffset, lastOffset: transaction.lastOffset })
     return transaction
   }
 
   /** What the transaction index notes as stable beside an abort: the oldest transaction open after it, or the marker's end. */
   lastStableOffsetAfter(transaction: CompletedTransaction): number {
-    for (const [firstOffset, producerId] of this.#open) {
+    for (const [firstOffset, producerId] of this.#open ?? []) {
       if (producerId !== transaction.producerId) return firstOffset
     }
     return transaction.lastOffset + 1
@@ -61,25 +64,22 @@ export class TransactionMap {
 
   /** Becomes what another one is. */
   replaceWith(other: TransactionMap): void {
-    this.clear()
-    for (const [firstOffset, producerId] of other.#open) this.#open.set(firstOffset, producerId)
+    this.#open = other.#open === null ? null : new Map(other.#open)
     this.#completed = [...other.#completed]
   }
 
   clear(): void {
-    this.#open.clear()
+    this.#open = null
     this.#completed = []
   }
 
   private newestOpen(): number {
     let newest = -1
-    for (const firstOffset of this.#open.keys()) newest = firstOffset
+    for (const firstOffset of this.#open?.keys() ?? []) newest = firstOffset
     return newest
   }
 
   private sortOpen(): void {
-    const sorted = [...this.#open].sort(([left], [right]) => left - right)
-    this.#open.clear()
-    for (const [firstOffset, producerId] of sorted) this.#open.set(firstOffset, producerId)
+    this.#open = new Map([...(this.#open ?? [])].sort(([left], [right]) => left - right))
   }
 }
