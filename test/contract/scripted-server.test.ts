@@ -45,6 +45,25 @@ async function connectedTo(
 }
 
 describe('ensemble coordination, against a server that misbehaves', () => {
+  test('many reads at once, a server of before 3.6: it closes the connection, from then on they are read one by one', async () => {
+    const types: number[] = []
+    const [multiRead, getData] = [22, 4]
+    const server = await serverThat(({ xid, type, connection }) => {
+      types.push(type)
+      if (type === multiRead) {
+        connection.reply(xid, -6)
+        connection.hangUp()
+      } else connection.reply(xid, -101)
+    })
+    const zk = await connectedTo(server)
+    const paths = Array.from({ length: 20 }, (_, index) => `/${index}`)
+    await expect(zk.getMany(paths)).rejects.toMatchObject({ code: 'NOT_CONNECTED' })
+    while (!zk.isConnected) await new Promise(resolve => setTimeout(resolve, 5))
+    expect(await zk.getMany(paths)).toEqual(paths.map(() => null))
+    expect(new Set(types.slice(1))).toEqual(new Set([getData]))
+    expect(types[0]).toBe(multiRead)
+  })
+
   test.each([
     [-118, 'session moved'],
     [-125, 'quota exceeded'],

@@ -95,6 +95,11 @@ export class ScriptedConnection {
     this.#socket.end()
   }
 
+  /** Ends the connection behind what was sent. */
+  hangUp(): void {
+    this.#socket.end()
+  }
+
   /** Sends a frame of these bytes. */
   send(bytes: Uint8Array): void {
     const length = Buffer.alloc(4)

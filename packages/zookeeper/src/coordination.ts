@@ -134,6 +134,11 @@ export type SessionEvent =
    */
   | { readonly type: 'expired'; readonly generation: number }
 
+export interface ReadZnode {
+  readonly data: Buffer
+  readonly stat: Stat
+}
+
 export interface Session {
   readonly id: bigint
   readonly password: Uint8Array
@@ -160,6 +165,8 @@ export interface Coordination {
   /** Answers the path, with its number for sequential modes. */
   create(path: string, data: Uint8Array | null, options?: CreateOptions): Promise<string>
   get(path: string, watcher?: Watcher): Promise<{ readonly data: Buffer; readonly stat: Stat }>
+  /** As `get` of each; null where there is no such znode. One exchange where the server can (ZooKeeper 3.6 and up), so not too many at a time. */
+  getMany(paths: readonly string[]): Promise<(ReadZnode | null)[]>
   /** The stat, or null when there is no such znode; the watch is set in both cases. */
   exists(path: string, watcher?: Watcher): Promise<Stat | null>
   /** `version`: the exact version expected, 0 included; AnyVersion for any. */

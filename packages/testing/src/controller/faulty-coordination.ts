@@ -5,6 +5,7 @@ import type {
   CreateOptions,
   Operation,
   OperationResult,
+  ReadZnode,
   Session,
   SessionEvent,
   Stat,
@@ -63,6 +64,9 @@ export class FaultyCoordination implements Coordination {
   }
   get(path: string, watcher?: Watcher): Promise<{ readonly data: Buffer; readonly stat: Stat }> {
     return this.#client.get(path, watcher)
+  }
+  getMany(paths: readonly string[]): Promise<(ReadZnode | null)[]> {
+    return this.#client.getMany(paths)
   }
   exists(path: string, watcher?: Watcher): Promise<Stat | null> {
     return this.#client.exists(path, watcher)

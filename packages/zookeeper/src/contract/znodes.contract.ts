@@ -54,6 +54,22 @@ export function znodeContract({ coordination }: ContractContext): void {
       await expectError(zk.getAcl('/a'), 'NO_NODE', '/a')
     })
 
+    test.each([3, 40])('getMany: %d paths: what each holds, null where nothing is', async count => {
+      const zk = await coordination()
+      const paths = Array.from({ length: count }, (_, index) => `/znode-${index}-ä`)
+      const isThere = (index: number): boolean => index % 3 !== 1
+      await createAll(zk, ...paths.filter((_, index) => isThere(index)))
+      await zk.set(paths[2]!, bytes('two'), 0)
+      const found = await zk.getMany(paths)
+      expect(found).toHaveLength(count)
+      for (const [index, znode] of found.entries()) {
+        if (isThere(index)) expect(znode).toEqual(await zk.get(paths[index]!))
+        else expect(znode).toBeNull()
+      }
+      expect(found[2]).toMatchObject({ data: bytes('two'), stat: { version: 1 } })
+      expect(await zk.getMany([])).toEqual([])
+    })
+
     test('exists: missing path: null', async () => {
       const zk = await coordination()
       expect(await zk.exists('/a')).toBeNull()

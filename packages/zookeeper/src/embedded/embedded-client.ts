@@ -1,6 +1,6 @@
 import type { Logger } from '@millrace/runtime/logger'
 import type { Timer, Timers } from '@millrace/runtime/ports'
-import { CoordinationError, openAcl, WatchType } from '../coordination.ts'
+import { CoordinationError, isCoordinationError, openAcl, WatchType } from '../coordination.ts'
 import type {
   Acl,
   Coordination,
@@ -8,6 +8,7 @@ import type {
   Credential,
   Operation,
   OperationResult,
+  ReadZnode,
   Session,
   SessionEvent,
   Stat,
@@ -137,6 +138,10 @@ export class EmbeddedClient implements Coordination {
     })
   }
 
+  getMany(paths: readonly string[]): Promise<(ReadZnode | null)[]> {
+    return this.#answer(() => paths.map(path => this.#getIfThere(path)))
+  }
+
   exists(path: string, watcher?: Watcher): Promise<Stat | null> {
     return this.#answer(() => {
       const stat = this.#read(path, (tree, serverPath, identities) => tree.exists(serverPath, identities))
@@ -226,6 +231,15 @@ export class EmbeddedClient implements Coordination {
       return results.map(result => (result.path === undefined ? result : { path: withoutChroot(chroot, result.path) }))
     } catch (error) {
       throw this.#translated(error, options.isMulti === true)
+    }
+  }
+
+  #getIfThere(path: string): ReadZnode | null {
+    try {
+      return this.#read(path, (tree, serverPath, identities) => tree.get(serverPath, identities))
+    } catch (error) {
+      if (isCoordinationError(error, 'NO_NODE')) return null
+      throw error
     }
   }
 

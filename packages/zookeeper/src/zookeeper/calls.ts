@@ -1,14 +1,7 @@
 import jute from 'node-zookeeper-client/lib/jute/index.js'
-import type {
-  AclRecord,
-  Payload,
-  Request,
-  Stat as StatRecord,
-  TransactionOperation,
-  TransactionResult,
-} from 'node-zookeeper-client/lib/jute/index.js'
-import { CreateMode, openAcl } from '../coordination.ts'
-import type { Acl, Operation, OperationResult, Stat } from '../coordination.ts'
+import type { AclRecord, Payload, Request, Stat as StatRecord } from 'node-zookeeper-client/lib/jute/index.js'
+import type { Acl, CreateMode, Stat } from '../coordination.ts'
+import { flagsOf } from './bulk-calls.ts'
 
 /** One request on its way: its bytes, and how to read the answer's payload. Paths are the server's. */
 export interface Call<T> {
@@ -39,27 +32,6 @@ export function setAclCall(path: string, acl: readonly Acl[], version: number): 
   return write(OP_CODES.SET_ACL, payload, answer => statOf((answer as { stat: StatRecord }).stat))
 }
 
-/** Decodes to the results, or to the index and the ZooKeeper error code of the operation that failed. */
-export function multiCall(
-  operations: readonly Operation[],
-): Call<OperationResult[] | { readonly failedIndex: number; readonly code: number }> {
-  const payload = new jute.TransactionRequest(operations.map(transactionOperation))
-  return write(OP_CODES.MULTI, payload, answer => {
-    const { results } = answer as { results: TransactionResult[] }
-    // Operations before the one that failed answer error 0, those after it RUNTIME_INCONSISTENCY.
-    const failedIndex = results.findIndex(({ type, err }) => type === OP_CODES.ERROR && err !== 0)
-    if (failedIndex !== -1) return { failedIndex, code: results[failedIndex]!.err! }
-    return results.map(operationResult)
-  })
-}
-
-export function getCall(path: string, watch: boolean): Call<{ data: Buffer; stat: Stat }> {
-  return read(OP_CODES.GET_DATA, new protocol.GetDataRequest(path, watch), answer => {
-    const { data, stat } = answer as { data: Buffer | undefined; stat: StatRecord }
-    return { data: data ?? Buffer.alloc(0), stat: statOf(stat) }
-  })
-}
-
 export function existsCall(path: string, watch: boolean): Call<Stat> {
   return read(OP_CODES.EXISTS, new protocol.ExistsRequest(path, watch), answer =>
     statOf((answer as { stat: StatRecord }).stat),
@@ -82,47 +54,12 @@ export function getAclCall(path: string): Call<{ acl: readonly Acl[]; stat: Stat
   })
 }
 
-const flagsOf: Readonly<Record<CreateMode, number>> = {
-  [CreateMode.persistent]: 0,
-  [CreateMode.ephemeral]: 1,
-  [CreateMode.persistentSequential]: 2,
-  [CreateMode.ephemeralSequential]: 3,
-}
-
 function write<T>(type: number, payload: Payload, decode: (payload: unknown) => T): Call<T> {
   return { request: new jute.Request(new protocol.RequestHeader(0, type), payload), decode, isRead: false }
 }
 
 function read<T>(type: number, payload: Payload, decode: (payload: unknown) => T): Call<T> {
   return { request: new jute.Request(new protocol.RequestHeader(0, type), payload), decode, isRead: true }
-}
-
-/** The library's own Transaction turns version 0 into "any"; its request record does not. */
-function transactionOperation(operation: Operation): TransactionOperation {
-  const { path } = operation
-  switch (operation.op) {
-    case 'create': {
-      const acls = (operation.acl ?? openAcl).map(acl => ({ toRecord: () => aclRecord(acl) }))
-      const mode = flagsOf[operation.mode ?? CreateMode.persistent]
-      return { type: OP_CODES.CREATE, path, data: copyOf(operation.data), acls, mode }
-    }
-    case 'set':
-      return {
-        type: OP_CODES.SET_DATA,
-        path,
-        data: copyOf(operation.data) ?? Buffer.alloc(0),
-        version: operation.version,
-      }
-    case 'delete':
-      return { type: OP_CODES.DELETE, path, version: operation.version }
-    case 'check':
-      return { type: OP_CODES.CHECK, path, version: operation.version }
-  }
-}
-
-function operationResult({ path, stat }: TransactionResult): OperationResult {
-  if (path !== undefined) return { path }
-  return stat === undefined ? {} : { stat: statOf(stat) }
 }
 
 function statOf(record: StatRecord): Stat {

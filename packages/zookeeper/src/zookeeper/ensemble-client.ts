@@ -1,6 +1,6 @@
 import type { Logger } from '@millrace/runtime/logger'
 import type { World } from '@millrace/runtime/ports'
-import { CoordinationError, CreateMode, openAcl } from '../coordination.ts'
+import { CoordinationError, CreateMode, isCoordinationError, openAcl } from '../coordination.ts'
 import type {
   Acl,
   Coordination,
@@ -8,6 +8,7 @@ import type {
   Credential,
   Operation,
   OperationResult,
+  ReadZnode,
   Session,
   SessionEvent,
   Stat,
@@ -20,10 +21,11 @@ import { checkRequests } from '../request-check.ts'
 import { SessionListeners } from '../session-listeners.ts'
 import type { SessionListener } from '../session-listeners.ts'
 import { WatchKind, WatchTable } from '../watch-table.ts'
+import type { ReadOutcome } from './bulk-calls.ts'
 import type { Call } from './calls.ts'
 import { formatServers } from './connect-string.ts'
 import type { ServerAddress } from './connect-string.ts'
-import { coordinationErrorOf, errorOfCode, isNodeExists, isNoNode } from './failures.ts'
+import { coordinationErrorOf, errorOfCode, isNodeExists, isNoNode, isUnimplemented } from './failures.ts'
 import type { CallFailure, GuardedConnection, SessionEnd } from './guarded-connection.ts'
 import type { SessionKey } from './session-key.ts'
 
@@ -42,8 +44,11 @@ export interface EnsembleClientOptions {
 /** What needs node-zookeeper-client: loaded by the first `connect`, so that programs without an ensemble start without it. */
 interface Library {
   readonly connections: typeof import('./guarded-connection.ts')
-  readonly calls: typeof import('./calls.ts')
+  readonly calls: typeof import('./calls.ts') & typeof import('./bulk-calls.ts')
 }
+
+/** Fewer are as well read one by one: then a server of before 3.6, which closes the connection at the first such request, hears none for now. */
+const manyReads = 16
 
 /** A `connect` that has not settled. */
 interface Connecting {
@@ -70,6 +75,8 @@ export class EnsembleClient implements Coordination {
   #state: 'new' | 'opening' | 'connected' | 'suspended' | 'expired' | 'closed' = 'new'
   #session: Session | null = null
   #generation = 0
+  /** Until a server of before 3.6 says otherwise. */
+  #readsMany = true
   #connecting: Connecting | null = null
   #closing: Promise<void> | null = null
 
@@ -172,6 +179,43 @@ export class EnsembleClient implements Coordination {
         return answer
       },
     )
+  }
+
+  async getMany(paths: readonly string[]): Promise<(ReadZnode | null)[]> {
+    const outcomes = this.#readsMany && paths.length >= manyReads ? await this.#readMany(paths) : null
+    if (outcomes === null) return await Promise.all(paths.map(path => this.#getIfThere(path)))
+    return outcomes.map((outcome, index) => {
+      if (!('code' in outcome)) return outcome
+      if (isNoNode(outcome)) return null
+      throw errorOfCode(outcome.code, paths[index]!)
+    })
+  }
+
+  /** Null: the server cannot do that. */
+  #readMany(paths: readonly string[]): Promise<ReadOutcome[] | null> {
+    const { chroot } = this.#options
+    return this.#request<ReadOutcome[], ReadOutcome[] | null>(
+      paths[0]!,
+      calls => {
+        checkRequests(paths.map(path => ({ path })))
+        return calls.getManyCall(paths.map(path => withChroot(chroot, path)))
+      },
+      outcomes => outcomes,
+      failure => {
+        if (!isUnimplemented(failure)) throw coordinationErrorOf(failure, paths[0]!, true)
+        this.#readsMany = false
+        return null
+      },
+    )
+  }
+
+  async #getIfThere(path: string): Promise<ReadZnode | null> {
+    try {
+      return await this.get(path)
+    } catch (error) {
+      if (isCoordinationError(error, 'NO_NODE')) return null
+      throw error
+    }
   }
 
   exists(path: string, watcher?: Watcher): Promise<Stat | null> {
@@ -301,8 +345,12 @@ export class EnsembleClient implements Coordination {
 
   async #load(): Promise<void> {
     if (this.#library !== null) return
-    const [connections, calls] = await Promise.all([import('./guarded-connection.ts'), import('./calls.ts')])
-    this.#library = { connections, calls }
+    const [connections, calls, bulkCalls] = await Promise.all([
+      import('./guarded-connection.ts'),
+      import('./calls.ts'),
+      import('./bulk-calls.ts'),
+    ])
+    this.#library = { connections, calls: { ...calls, ...bulkCalls } }
   }
 
   /** `connect` may be called again. */

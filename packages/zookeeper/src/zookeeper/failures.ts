@@ -25,6 +25,10 @@ export function isNoNode(failure: CallFailure): boolean {
   return 'code' in failure && codes[failure.code] === 'NO_NODE'
 }
 
+export function isUnimplemented(failure: CallFailure): boolean {
+  return 'code' in failure && failure.code === -6
+}
+
 export function isNodeExists(failure: CallFailure): boolean {
   return 'code' in failure && codes[failure.code] === 'NODE_EXISTS'
 }

@@ -7,6 +7,7 @@ import type { Timer, World } from '@millrace/runtime/ports'
 import { WatchType } from '../coordination.ts'
 import type { Credential, WatchEvent } from '../coordination.ts'
 import type { WatchKind } from '../watch-table.ts'
+import { BulkRequest } from './bulk-calls.ts'
 import type { Call } from './calls.ts'
 import type { ServerAddress } from './connect-string.ts'
 import { FrameSplitter } from './frame-splitter.ts'
@@ -272,7 +273,11 @@ export class GuardedConnection extends ConnectionManager {
     if (packet === undefined || packet.request.header?.xid !== xid)
       throw new Error(`answer to xid ${xid} is out of order`)
     const lastZxid = this.zxid
-    if (code === 0) {
+    if (code === 0 && packet.request instanceof BulkRequest) {
+      this.pendingQueue.shift()
+      this.zxid = Buffer.from(frame.subarray(8, 16))
+      packet.callback?.(null, { payload: frame })
+    } else if (code === 0) {
       try {
         super.onSocketData(frame)
       } catch (error) {

@@ -44,7 +44,7 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     childWatches: string[]
   }
   export interface Request {
-    readonly header: RequestHeader | null
+    readonly header: Pick<RequestHeader, 'xid' | 'type'> | null
     readonly payload: Payload | null
     toBuffer(): Buffer
   }
@@ -54,17 +54,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
   export interface Response<T = unknown> {
     readonly payload: T
   }
-  export type TransactionOperation =
-    | { type: number; path: string; data: Buffer | null; acls: readonly { toRecord(): AclRecord }[]; mode: number }
-    | { type: number; path: string; data: Buffer | null; version: number }
-    | { type: number; path: string; version: number }
-  export interface TransactionResult {
-    readonly type: number
-    readonly path?: string
-    readonly stat?: Stat
-    readonly err?: number
-  }
-
   const jute: {
     readonly OP_CODES: Readonly<{
       CREATE: number
@@ -87,7 +76,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
     readonly XID_PING: number
     readonly XID_AUTHENTICATION: number
     readonly Request: new (header: RequestHeader, payload: Payload | null) => Request
-    readonly TransactionRequest: new (operations: readonly TransactionOperation[]) => Payload
     readonly data: {
       readonly ACL: new (permissions: number, id: IdRecord) => AclRecord
       readonly Id: new (scheme: string, id: string) => IdRecord
@@ -97,7 +85,6 @@ declare module 'node-zookeeper-client/lib/jute/index.js' {
       readonly CreateRequest: new (path: string, data: Buffer | null, acl: AclRecord[], flags: number) => Record
       readonly DeleteRequest: new (path: string, version: number) => Record
       readonly ExistsRequest: new (path: string, watch: boolean) => Record
-      readonly GetDataRequest: new (path: string, watch: boolean) => Record
       readonly SetDataRequest: new (path: string, data: Buffer, version: number) => Record
       readonly GetACLRequest: new (path: string) => Record
       readonly SetACLRequest: new (path: string, acl: AclRecord[], version: number) => Record
