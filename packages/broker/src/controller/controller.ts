@@ -118,6 +118,9 @@ interface Office {
 /** More than every watch of a large cluster firing at once. */
 const maxWaitingEvents = 200_000
 
+/** What an event may take without a word of it, from its decision to the last write. */
+const slowEventMs = 100
+
 /** Between two looks at a deletion that somebody waits for. */
 const deletionCheckMs = 5
 
@@ -327,12 +330,17 @@ export class Controller implements ControllerView {
     this.#logger.info('elected controller', { controllerEpoch: term.controllerEpoch })
     await this.#guard(office, async () => {
       const topicIdFor = (name: string, topic: TopicAssignment): Promise<string> => this.#giveTopicId(term, name, topic)
+      const { clock } = this.#options
+      const fromMs = clock.monotonicMs()
       const event = await takeOver({ term, watches: office.watches, logger: this.#logger, topicIdFor })
+      const readMs = Math.round(clock.monotonicMs() - fromMs)
       office.lossWatch?.follow(new Map(event.brokers.map(broker => [broker.id, broker])))
       await this.#decide(office, event)
       this.#balanceAfter(office, firstBalanceMs)
       const { brokers, topics } = office.state
-      this.#logger.info('controller is ready', { brokers: [...brokers.keys()], topics: topics.size })
+      const partitions = [...topics.values()].reduce((sum, topic) => sum + topic.partitions.size, 0)
+      const fields = { brokers: [...brokers.keys()], topics: topics.size, partitions, readMs }
+      this.#logger.info('controller is ready', { ...fields, readyMs: Math.round(clock.monotonicMs() - fromMs) })
     })
   }
 
@@ -455,8 +463,12 @@ export class Controller implements ControllerView {
     }
   }
 
-  #decide(office: Office, event: ControllerEvent): Promise<void> {
-    return this.#execute(office, plan(office.state, event))
+  async #decide(office: Office, event: ControllerEvent): Promise<void> {
+    const { clock } = this.#options
+    const fromMs = clock.monotonicMs()
+    await this.#execute(office, plan(office.state, event))
+    const ms = Math.round(clock.monotonicMs() - fromMs)
+    if (ms >= slowEventMs) this.#logger.info('controller event took a while', { event: event.event, ms })
   }
 
   async #execute<Answer>(office: Office, steps: Plan<Answer>): Promise<Answer> {

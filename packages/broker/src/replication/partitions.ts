@@ -210,7 +210,8 @@ export class Partitions {
     const { clock } = this.options
     const errors: PartitionError[] = []
     let refusal = admission
-    let endMs = clock.monotonicMs() + turnMs
+    const fromMs = clock.monotonicMs()
+    let endMs = fromMs + turnMs
     for (const state of this.statesOf(request)) {
       if (clock.monotonicMs() >= endMs) {
         this.rolesChanged()
@@ -225,6 +226,8 @@ export class Partitions {
       errors.push(refusal === ErrorCode.NONE ? this.applyRow(state, request.brokerEpoch) : refused)
     }
     this.rolesChanged()
+    const ms = Math.round(clock.monotonicMs() - fromMs)
+    if (errors.length > notedOneByOne) this.logger.info('took roles in many partitions', { count: errors.length, ms })
     return errors
   }
 
@@ -289,7 +292,6 @@ export class Partitions {
     const count = states.length
     // One line each is for people; ten thousand of them are for nobody, and take a second of a broker that has to take over.
     this.noteLevel = count > notedOneByOne ? 'debug' : 'info'
-    if (count > notedOneByOne) this.logger.info('takes roles in many partitions', { count })
     return states
   }
 
