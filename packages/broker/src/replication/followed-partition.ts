@@ -7,9 +7,11 @@ import {
   PartitionFollower,
   type FetchStep,
   type FollowerLog,
+  type FollowerStart,
   type FollowerStep,
   type OffsetAnswer,
 } from '../core/partition/partition-follower.ts'
+import type { LeaderEpochCache } from '../core/log/leader-epoch-cache.ts'
 import { UnexpectedAppendOffset } from '../log/log-errors.ts'
 import type { FollowerFetch } from './follower-session.ts'
 import type { Partition } from './partition.ts'
@@ -50,9 +52,9 @@ export class FollowedPartition implements FollowerFetch {
   readonly replica: Partition
   private readonly options: FollowedPartitionOptions
   private readonly machine: PartitionFollower
+  private readonly terms: FollowingTerms
   private step: FetchStep | null = null
   private question: Extract<FollowerStep, { kind: 'ask-leader-end' | 'ask-leader-start' }> | null = null
-  private refusals = 0
   /** As of the last answer. */
   private leaderHighWatermark = Infinity
 
@@ -64,19 +66,8 @@ export class FollowedPartition implements FollowerFetch {
     this.partition = replica.partition
     this.leaderId = replica.leaderId
     this.currentLeaderEpoch = replica.leaderEpoch
-    const nextBackoffMs = (): number => this.nextBackoffMs()
-    const { brokerId } = options
-    const { leaderId, leaderEpoch } = replica
-    this.machine = new PartitionFollower(
-      {
-        ...{ brokerId, leaderId, leaderEpoch, truncatesOnFetch: true },
-        // Asked once for each pause: it grows.
-        get backoffMs() {
-          return nextBackoffMs()
-        },
-      },
-      logOf(replica),
-    )
+    this.terms = new FollowingTerms(replica, options)
+    this.machine = new PartitionFollower(this.terms, new ReplicaLog(replica))
   }
 
   /** Has all that is committed: to hold it back would hold back producers. */
@@ -136,7 +127,7 @@ export class FollowedPartition implements FollowerFetch {
       divergingEpoch: { leaderEpoch: row.divergingEpoch.epoch, endOffset: row.divergingEpoch.endOffset },
     }
     if (machine.onFetchAnswer(step, answer, nowMs) === 'skip') return
-    this.refusals = 0
+    this.terms.onAnswered()
     this.leaderHighWatermark = row.highWatermark
     if (row.records !== null && row.records.length > 0 && !this.append(row.records, nowMs)) return
     this.replica.followOffsets(machine.onAppended(this.replica.log.nextOffset, answer))
@@ -215,29 +206,56 @@ export class FollowedPartition implements FollowerFetch {
     else this.machine.delay(nowMs)
     return false
   }
+}
 
-  private nextBackoffMs(): number {
-    return Math.min(this.options.backoffMs, firstBackoffMs * 2 ** Math.min(this.refusals++, 20))
+// Classes, not objects with accessors: those would each have a shape of their own, thousands of them, and none would be read quickly.
+
+class FollowingTerms implements FollowerStart {
+  readonly brokerId: number
+  readonly leaderId: number
+  readonly leaderEpoch: number
+  readonly truncatesOnFetch = true
+  private readonly backoffMsMax: number
+  private refusals = 0
+
+  constructor({ leaderId, leaderEpoch }: Partition, { brokerId, backoffMs }: FollowedPartitionOptions) {
+    this.brokerId = brokerId
+    this.leaderId = leaderId
+    this.leaderEpoch = leaderEpoch
+    this.backoffMsMax = backoffMs
+  }
+
+  /** Asked once for each pause: it grows. */
+  get backoffMs(): number {
+    return Math.min(this.backoffMsMax, firstBackoffMs * 2 ** Math.min(this.refusals++, 20))
+  }
+
+  onAnswered(): void {
+    this.refusals = 0
   }
 }
 
 /** Asked anew each time: the log may move to another directory meanwhile. */
-function logOf(replica: Partition): FollowerLog {
-  return {
-    get logStartOffset() {
-      return replica.log.logStartOffset
-    },
-    get highWatermark() {
-      return replica.log.highWatermark
-    },
-    get nextOffset() {
-      return replica.log.nextOffset
-    },
-    get logEndOffset() {
-      return replica.log.logEndOffset
-    },
-    get leaderEpochs() {
-      return replica.log.leaderEpochs
-    },
+class ReplicaLog implements FollowerLog {
+  private readonly replica: Partition
+
+  constructor(replica: Partition) {
+    this.replica = replica
+  }
+
+  get logStartOffset(): number {
+    return this.replica.log.logStartOffset
+  }
+  get highWatermark(): number {
+    return this.replica.log.highWatermark
+  }
+  get nextOffset(): number {
+    return this.replica.log.nextOffset
+  }
+  get logEndOffset(): number {
+    return this.replica.log.logEndOffset
+  }
+  get leaderEpochs(): LeaderEpochCache {
+    return this.replica.log.leaderEpochs
   }
 }

@@ -31,7 +31,7 @@ export class FollowerSession<Fetch extends FollowerFetch> {
   private sessionId = NO_SESSION
   private epoch = INITIAL_EPOCH
   /** What the session is about, by topic id (or name) and partition. */
-  private readonly wanted = new Map<string, (Fetch | undefined)[]>()
+  private readonly wanted = new Map<string, WantedTopic<Fetch>>()
   private count = 0
   private withoutIdCount = 0
   /** Whether the session names topics by id: it may not do both. */
@@ -57,10 +57,12 @@ export class FollowerSession<Fetch extends FollowerFetch> {
   /** Wanted from the next request on; or it was before and is another offset or epoch now. */
   want(fetch: Fetch): void {
     const key = topicKey(fetch)
-    let partitions = this.wanted.get(key)
-    if (partitions === undefined) this.wanted.set(key, (partitions = []))
+    let topic = this.wanted.get(key)
+    if (topic === undefined) this.wanted.set(key, (topic = { partitions: [], count: 0 }))
+    const { partitions } = topic
     const before = partitions[fetch.partition]
     if (before === undefined) {
+      topic.count++
       this.count++
       if (fetch.topicId === ZERO_TOPIC_ID) this.withoutIdCount++
     }
@@ -70,25 +72,26 @@ export class FollowerSession<Fetch extends FollowerFetch> {
   }
 
   has(fetch: Fetch): boolean {
-    return this.wanted.get(topicKey(fetch))?.[fetch.partition] === fetch
+    return this.wanted.get(topicKey(fetch))?.partitions[fetch.partition] === fetch
   }
 
   /** Not wanted from the next request on. */
   forget(fetch: Fetch): void {
     const key = topicKey(fetch)
-    const partitions = this.wanted.get(key)
-    if (partitions?.[fetch.partition] !== fetch) return
-    partitions[fetch.partition] = undefined
+    const topic = this.wanted.get(key)
+    if (topic?.partitions[fetch.partition] !== fetch) return
+    topic.partitions[fetch.partition] = undefined
+    topic.count--
     this.count--
     if (fetch.topicId === ZERO_TOPIC_ID) this.withoutIdCount--
-    if (partitions.every(each => each === undefined)) this.wanted.delete(key)
+    if (topic.count === 0) this.wanted.delete(key)
     this.changed.delete(fetch)
     this.gone.add(fetch)
   }
 
   /** Whom a row of the answer is for; undefined when it was not asked so, or is asked something else by now. */
   asked(topic: string, topicId: string, partition: number): Fetch | undefined {
-    const partitions = this.usesIds ? this.wanted.get(topicId) : this.byName(topic)
+    const partitions = this.usesIds ? this.wanted.get(topicId)?.partitions : this.byName(topic)
     const fetch = partitions?.[partition]
     return fetch === undefined || this.changed.has(fetch) ? undefined : fetch
   }
@@ -100,7 +103,7 @@ export class FollowerSession<Fetch extends FollowerFetch> {
     const isFull = this.epoch === INITIAL_EPOCH
     // What is wanted again under its old name was changed, not forgotten.
     const gone = [...this.gone].filter(
-      ({ partition, ...rest }) => this.wanted.get(topicKey(rest))?.[partition] === undefined,
+      each => this.wanted.get(topicKey(each))?.partitions[each.partition] === undefined,
     )
     const topics = this.topics(isFull ? this.all() : this.changed)
     this.changed.clear()
@@ -129,14 +132,14 @@ export class FollowerSession<Fetch extends FollowerFetch> {
 
   /** Rare: a topic without an id is among them, and the answer names topics. */
   private byName(topic: string): readonly (Fetch | undefined)[] | undefined {
-    for (const partitions of this.wanted.values()) {
+    for (const { partitions } of this.wanted.values()) {
       if (partitions.find(each => each !== undefined)?.topic === topic) return partitions
     }
     return undefined
   }
 
   private *all(): IterableIterator<Fetch> {
-    for (const partitions of this.wanted.values()) {
+    for (const { partitions } of this.wanted.values()) {
       for (const fetch of partitions) if (fetch !== undefined) yield fetch
     }
   }
@@ -160,6 +163,12 @@ export class FollowerSession<Fetch extends FollowerFetch> {
     }
     return [...topics.values()]
   }
+}
+
+interface WantedTopic<Fetch> {
+  readonly partitions: (Fetch | undefined)[]
+  /** Of those that are there. */
+  count: number
 }
 
 function forgotten(fetches: readonly FollowerFetch[]): ForgottenTopic[] {

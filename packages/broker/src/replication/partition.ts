@@ -17,6 +17,7 @@ import {
   PartitionLeader,
   type FetchNote,
   type LeaderEffects,
+  type LeaderTerms,
   type ReadCandidate,
 } from '../core/partition/partition-leader.ts'
 import type { LogEffects } from '../log/log-effects.ts'
@@ -72,7 +73,7 @@ export type Isolation = (typeof Isolation)[keyof typeof Isolation]
  *
  *   append ─► log ─(end of turn)─► endOffsetAdvanced ─► leader.onAppended ─► highWatermarkAdvanced ─► waiters
  */
-export class Partition implements LogEffects, LeaderEffects {
+export class Partition implements LogEffects, LeaderEffects, LeaderTerms {
   readonly topic: string
   readonly partition: number
   private readonly brokerId: number
@@ -213,12 +214,7 @@ export class Partition implements LogEffects, LeaderEffects {
         requiresBrokerEpoch: cluster.requiresBrokerEpoch,
         attemptLifetimeMs: cluster.attemptLifetimeMs,
       },
-      {
-        minInSyncReplicas: () => this.log.settings.minInSyncReplicas,
-        replicaLagTimeMaxMs: () => cluster.replicaLagTimeMaxMs(),
-        isBrokerAlive: brokerId => cluster.isBrokerAlive(brokerId, this),
-        brokerEpoch: () => cluster.brokerEpoch(),
-      },
+      this,
       this,
     )
     this.leader.onElected(nowMs)
@@ -429,6 +425,24 @@ export class Partition implements LogEffects, LeaderEffects {
   failed(): void {
     this.close(ErrorCode.KAFKA_STORAGE_ERROR)
     this.cluster.logFailed(this)
+  }
+
+  // LeaderTerms
+
+  minInSyncReplicas(): number {
+    return this.log.settings.minInSyncReplicas
+  }
+
+  replicaLagTimeMaxMs(): number {
+    return this.cluster.replicaLagTimeMaxMs()
+  }
+
+  isBrokerAlive(brokerId: number): boolean {
+    return this.cluster.isBrokerAlive(brokerId, this)
+  }
+
+  brokerEpoch(): number {
+    return this.cluster.brokerEpoch()
   }
 
   // LeaderEffects
