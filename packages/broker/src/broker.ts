@@ -243,7 +243,7 @@ export class Broker {
     })
     const partitions = new Partitions({
       ...{ brokerId, logs, metadata, logger, brokerEpoch, replication, moves },
-      clock: world.clock,
+      ...{ clock: world.clock, timers: world.timers },
     })
     this.began('partitions', () => partitions.stop())
     registrar.onVanished(() => partitions.stepDown())

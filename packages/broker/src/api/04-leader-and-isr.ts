@@ -31,7 +31,7 @@ export default defineHandler(
     // After the wait, because another controller may have spoken meanwhile.
     const refusal = partitions.admitController(request.brokerEpoch, request.controllerEpoch)
     const isAdmitted = refusal === ErrorCode.NONE
-    const errors = isAdmitted ? await partitions.applyLeaderAndIsrInTurns(request) : allRefused(request, refusal)
+    const errors = isAdmitted ? await partitions.applyLeaderAndIsr(request) : allRefused(request, refusal)
     return response(refusal, errors, context.apiVersion)
   },
   { retainFrom: Infinity },

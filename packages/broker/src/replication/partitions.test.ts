@@ -42,6 +42,7 @@ beforeEach(async () => {
     logs: logs.directories,
     metadata,
     clock: time,
+    timers: time,
     logger: silentLogger,
     brokerEpoch: () => brokerEpoch,
     replication: {
@@ -51,7 +52,6 @@ beforeEach(async () => {
       },
       proposals: { propose: (_, proposal) => void proposals.push(proposal) },
       proof: { mayLead: () => mayLead },
-      timers: time,
       lagTimeMaxMs,
       sessionTimeoutMs: 6000,
     },
@@ -68,8 +68,11 @@ afterEach(async () => {
 })
 
 /** LeaderAndIsr; by default this broker leads, epoch 0, with broker 2 in sync. */
-function apply(state: Partial<LeaderAndIsrPartitionState> = {}, request: Partial<LeaderAndIsrRequest> = {}): number {
-  const [row] = partitions.applyLeaderAndIsr({
+async function apply(
+  state: Partial<LeaderAndIsrPartitionState> = {},
+  request: Partial<LeaderAndIsrRequest> = {},
+): Promise<number> {
+  const [row] = await partitions.applyLeaderAndIsr({
     ...emptyOf(leaderAndIsrRequest),
     ...{ controllerId: 1, controllerEpoch: 1, brokerEpoch },
     topicStates: [
@@ -128,7 +131,7 @@ async function produce(acks: 1 | -1 = 1): Promise<{ readonly codes: number[]; re
 
 describe('followers of a leader', () => {
   test('replica.lag.time.max.ms: one that fetches no more is proposed out of the set, within one and a half of it', async () => {
-    apply()
+    await apply()
     follow(0)
     await produce()
     await time.run(lagTimeMaxMs - 1)
@@ -140,14 +143,14 @@ describe('followers of a leader', () => {
   })
 
   test('replica.lag.time.max.ms: nothing new to fetch: stays in the set however long', async () => {
-    apply()
+    await apply()
     follow(0)
     await time.run(10 * lagTimeMaxMs)
     expect(proposals).toEqual([])
   })
 
   test('acks=all: done when the follower has asked for what comes after it', async () => {
-    apply()
+    await apply()
     const { codes } = await produce(-1)
     expect(codes).toEqual([])
     follow(0)
@@ -157,7 +160,7 @@ describe('followers of a leader', () => {
   })
 
   test('the answer to a proposal was lost: what the controller tells everybody ends it', async () => {
-    apply()
+    await apply()
     follow(0)
     const { codes } = await produce(-1)
     await time.run(2 * lagTimeMaxMs)
@@ -170,35 +173,35 @@ describe('followers of a leader', () => {
 })
 
 describe('a follower', () => {
-  test('made one, given another epoch, made leader, deleted: followed as it should be', () => {
-    apply({ leader: 2 })
+  test('made one, given another epoch, made leader, deleted: followed as it should be', async () => {
+    await apply({ leader: 2 })
     expect(followed).toEqual([hosted()])
-    apply({ leader: 2, leaderEpoch: 1 })
+    await apply({ leader: 2, leaderEpoch: 1 })
     expect(followed).toEqual([hosted()])
-    apply({ leader: 1, leaderEpoch: 2 })
+    await apply({ leader: 1, leaderEpoch: 2 })
     expect(followed).toEqual([])
-    apply({ leader: 2, leaderEpoch: 3 })
+    await apply({ leader: 2, leaderEpoch: 3 })
     expect(followed).toHaveLength(1)
     partitions.applyStopReplica([{ topic: 't', partition: 0, leaderEpoch: 3, isDeletion: true }])
     expect(followed).toEqual([])
   })
 
-  test('stopped without being deleted: fetches no more, and keeps its log', () => {
-    apply({ leader: 2 })
+  test('stopped without being deleted: fetches no more, and keeps its log', async () => {
+    await apply({ leader: 2 })
     partitions.applyStopReplica([{ topic: 't', partition: 0, leaderEpoch: 0, isDeletion: false }])
     expect(followed).toEqual([])
     expect(hosted().hasLog).toBe(true)
   })
 
-  test('a late message: changes nothing', () => {
-    apply({ leader: 2, leaderEpoch: 5, partitionEpoch: 9 })
-    apply({ leader: 1, leaderEpoch: 6, partitionEpoch: 8 })
+  test('a late message: changes nothing', async () => {
+    await apply({ leader: 2, leaderEpoch: 5, partitionEpoch: 9 })
+    await apply({ leader: 1, leaderEpoch: 6, partitionEpoch: 8 })
     expect(hosted().isLeader).toBe(false)
     expect(followed).toHaveLength(1)
   })
 
   test('its disk fails: fetches no more', async () => {
-    apply({ leader: 2 })
+    await apply({ leader: 2 })
     logs.log('t').goOffline(new Error('disk'))
     await time.run()
     expect(followed).toEqual([])
@@ -207,33 +210,33 @@ describe('a follower', () => {
 
 describe('a broker that was taken for dead', () => {
   test('registered anew: leads nothing, waiting producers are told, until the controller speaks to its present life', async () => {
-    apply()
+    await apply()
     const { codes } = await produce(-1)
     brokerEpoch = 50
     partitions.onRegistered(50)
     expect(codes).toEqual([ErrorCode.NOT_LEADER_OR_FOLLOWER])
     expect(partitions.leaderOf('t', 0)).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     // Nobody was elected instead: the same epoch is said again.
-    expect(apply()).toBe(ErrorCode.NONE)
+    expect(await apply()).toBe(ErrorCode.NONE)
     expect(partitions.leaderOf('t', 0)).toBe(hosted())
     expect(hosted().log.logEndOffset).toBe(1)
   })
 
-  test('the controller was faster than the answer to the registration: goes on leading', () => {
-    apply({}, { brokerEpoch: 50 })
+  test('the controller was faster than the answer to the registration: goes on leading', async () => {
+    await apply({}, { brokerEpoch: 50 })
     brokerEpoch = 50
     partitions.onRegistered(50)
     expect(partitions.leaderOf('t', 0)).toBe(hosted())
   })
 
-  test('stepping down: leads nothing, whatever the controller called it', () => {
-    apply({}, { brokerEpoch: -1 })
+  test('stepping down: leads nothing, whatever the controller called it', async () => {
+    await apply({}, { brokerEpoch: -1 })
     partitions.stepDown()
     expect(partitions.leaderOf('t', 0)).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
   })
 
-  test('no proof that it still leads: answers as if it did not', () => {
-    apply()
+  test('no proof that it still leads: answers as if it did not', async () => {
+    await apply()
     mayLead = false
     expect(partitions.leaderOf('t', 0)).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
     expect(partitions.get('t', 0, -1, false)).toBe(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -264,7 +267,7 @@ describe('LeaderAndIsr of many partitions', () => {
     const monotonicMs = time.monotonicMs.bind(time)
     let spentMs = 0
     time.monotonicMs = () => monotonicMs() + spentMs++
-    const done = partitions.applyLeaderAndIsrInTurns(many())
+    const done = partitions.applyLeaderAndIsr(many())
     const inFirstTurn = partitions.all().length
     between()
     const errors = await logs.whileRunning(done)
@@ -291,9 +294,9 @@ describe('LeaderAndIsr of many partitions', () => {
     let spentMs = 0
     time.monotonicMs = () => monotonicMs() + spentMs++
     const order: string[] = []
-    const first = partitions.applyLeaderAndIsrInTurns(many()).then(() => order.push('first'))
+    const first = partitions.applyLeaderAndIsr(many()).then(() => order.push('first'))
     const codes: number[] = []
-    const second = partitions.applyLeaderAndIsrInTurns(many()).then(errors => {
+    const second = partitions.applyLeaderAndIsr(many()).then(errors => {
       order.push('second')
       codes.push(...errors.map(({ errorCode }) => errorCode))
     })

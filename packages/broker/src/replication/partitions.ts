@@ -25,7 +25,6 @@ export interface Replication {
   readonly followers: Followers
   readonly proposals: IsrProposals
   readonly proof: Pick<LeaderProof, 'mayLead'>
-  readonly timers: Timers
   /** `replica.lag.time.max.ms` */
   readonly lagTimeMaxMs: number
   /** `zookeeper.session.timeout.ms` */
@@ -37,6 +36,7 @@ export interface PartitionsOptions {
   readonly logs: LogDirectories
   readonly metadata: MetadataCache
   readonly clock: Clock
+  readonly timers: Timers
   readonly logger: Logger
   /** czxid of our registration; -1 before the first. It changes with every session. */
   readonly brokerEpoch: () => number
@@ -94,9 +94,9 @@ export class Partitions {
 
   /** Looks for followers that stay behind, from now on. */
   start(): void {
-    const { replication } = this.options
+    const { replication, timers } = this.options
     if (replication === undefined) return
-    this.lagCheck = replication.timers.every(replication.lagTimeMaxMs / 2, () => {
+    this.lagCheck = timers.every(replication.lagTimeMaxMs / 2, () => {
       for (const partition of this.all()) partition.checkInSyncReplicas()
     })
   }
@@ -170,29 +170,19 @@ export class Partitions {
     return errorCode
   }
 
-  /** One answer per partition of the request, in its order. Call `admitController` first. */
-  applyLeaderAndIsr(request: LeaderAndIsrRequest): PartitionError[] {
-    const states = this.statesOf(request)
-    const errors = states.map(state => this.applyRow(state, request.brokerEpoch))
-    this.rolesChanged()
-    return errors
-  }
-
   /**
-   * The same, over several turns where there are many partitions: each is by itself, and those that have their role already serve. The controller sends nothing
-   * more before it has the answer; but another one may be elected meanwhile, or this broker begin another life: then the rest is refused, as if it came later.
-   * Where the connection broke the same request comes again, and waits: were it answered first, a StopReplica could follow, and what is left of the first
-   * would bring back what that deletes.
+   * One answer per partition of the request, in its order. Call `admitController` first. Over several turns where there are many partitions: each is by itself, and
+   * those that have their role already serve. The controller sends nothing more before it has the answer; but another one may be elected meanwhile, or this broker
+   * begin another life: then the rest is refused, as if it came later. Where the connection broke the same request comes again, and waits: were it answered first,
+   * a StopReplica could follow, and what is left of the first would bring back what that deletes.
    */
-  async applyLeaderAndIsrInTurns(request: LeaderAndIsrRequest): Promise<PartitionError[]> {
+  async applyLeaderAndIsr(request: LeaderAndIsrRequest): Promise<PartitionError[]> {
     let refusal: ErrorCode = ErrorCode.NONE
     while (this.takingRoles !== null) {
       await this.takingRoles
       refusal = this.admitController(request.brokerEpoch, request.controllerEpoch)
     }
-    const { replication } = this.options
-    if (replication === undefined) return this.applyLeaderAndIsr(request)
-    const done = this.applyInTurns(request, refusal, replication.timers)
+    const done = this.applyInTurns(request, refusal)
     const settled = done.then(
       () => {},
       () => {},
@@ -202,12 +192,8 @@ export class Partitions {
     return done
   }
 
-  private async applyInTurns(
-    request: LeaderAndIsrRequest,
-    admission: ErrorCode,
-    timers: Timers,
-  ): Promise<PartitionError[]> {
-    const { clock } = this.options
+  private async applyInTurns(request: LeaderAndIsrRequest, admission: ErrorCode): Promise<PartitionError[]> {
+    const { clock, timers } = this.options
     const errors: PartitionError[] = []
     let refusal = admission
     const fromMs = clock.monotonicMs()

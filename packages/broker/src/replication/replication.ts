@@ -34,14 +34,12 @@ export class BrokerReplication implements Replication {
   readonly proof: LeaderProof
   /** What leaders here may send to replicas that are listed as throttled. */
   readonly leaderThrottle: ReplicationThrottle
-  readonly timers: Timers
   readonly lagTimeMaxMs: number
   readonly sessionTimeoutMs: number
 
   constructor(options: BrokerReplicationOptions) {
     const { brokerId, brokerEpoch, settings, metadata, listener, controller, ports, open, logger, onFatal } = options
     const { timers } = ports
-    this.timers = timers
     this.lagTimeMaxMs = settings.get('replica.lag.time.max.ms')
     this.sessionTimeoutMs = settings.get('zookeeper.session.timeout.ms')
     const { registration } = options

@@ -114,7 +114,7 @@ export class LoneBroker {
       },
     })
     this.partitions = new Partitions({
-      ...{ brokerId, logs: this.logs, metadata, clock, logger: silentLogger, moves },
+      ...{ brokerId, logs: this.logs, metadata, clock, timers, logger: silentLogger, moves },
       brokerEpoch: () => this.brokerEpoch,
     })
     this.services = {
