@@ -147,6 +147,19 @@ describe('leading', () => {
   })
 })
 
+describe('a log that goes', () => {
+  test('StopReplica with deletion: at the answer the folder does not come back, whatever happens to the machine', async () => {
+    await leaderAndIsr([state()])
+    await broker.logs.checkpointHighWatermarks()
+    broker.files.syncDirectory(broker.logs.onlineDirectories[0]!)
+    const names = (): string[] => broker.files.afterPowerCut().list(broker.logs.onlineDirectories[0]!)
+    expect(names()).toContain('t-0')
+    expect(await stopReplica({ leaderEpoch: -2, deletePartition: true })).toMatchObject({ errorCode: 0 })
+    expect(names()).not.toContain('t-0')
+    expect(names().some(name => name.endsWith('-delete'))).toBe(true)
+  })
+})
+
 describe('epochs of the controller and of this broker', () => {
   test('an old controller: refused by all three, nothing changes', async () => {
     expect(await updateMetadata({ controllerEpoch: 5 })).toBe(ErrorCode.NONE)

@@ -2,6 +2,8 @@
 //
 // Behavior
 // - The controller takes replicas away: they stop fetching, and with `deletePartition` their log goes too (reference 3.1).
+// - A log that was to go is gone for good before the answer: the controller then takes the topic out of ZooKeeper, and a folder that a power cut
+//   brought back would stand in the way of a new topic of that name.
 // - Equal leader epochs are accepted, because a deletion need not raise the epoch; -2 (topic deletion) always wins.
 // Version notes
 // - v0: ungrouped. v1-2: grouped, one flag for all. v3: epoch and flag per partition (KIP-570).
@@ -20,13 +22,14 @@ export default defineHandler(
   stopReplicaRequest,
   stopReplicaResponse,
   [0, 4],
-  (request, _context, { partitions }: Pick<DataServices, 'partitions'>) => {
+  async (request, _context, { partitions, logs }: Pick<DataServices, 'partitions' | 'logs'>) => {
     const refusal = partitions.admitController(request.brokerEpoch, request.controllerEpoch)
     const replicas = replicasOf(request)
     const errors =
       refusal === ErrorCode.NONE
         ? partitions.applyStopReplica(replicas)
         : replicas.map(({ topic, partition }) => ({ topic, partition, errorCode: refusal }))
+    if (replicas.some(replica => replica.isDeletion)) await logs.untilTidy()
     return {
       errorCode: refusal,
       partitionErrors: errors.map(({ topic, partition, errorCode }) => ({

@@ -11,7 +11,7 @@ import {
   describeLogDirsResponse,
   type DescribeLogDirsResult,
 } from '@millrace/protocol/messages/35-describe-log-dirs'
-import type { DirectoryDescription, LogDescription } from '../log/log-directories.ts'
+import type { DirectoryDescription, LogDescription } from '../log/directory-description.ts'
 import type { Partition } from '../replication/partition.ts'
 import { defineHandler } from './handler.ts'
 import type { DataServices } from './services.ts'

@@ -6,6 +6,7 @@ import type { TopicSettings } from '../settings/topic-settings.ts'
 import { planFolders, type FolderPlan } from '../core/log/replica-folders.ts'
 import { LogCleaner } from './cleaner.ts'
 import { CommitQueue } from './commit-queue.ts'
+import type { DirectoryDescription, LogDescription } from './directory-description.ts'
 import { DirectorySet } from './directory-set.ts'
 import { EpochFiles } from './epoch-files.ts'
 import { FlushQueue } from './flush-queue.ts'
@@ -25,25 +26,6 @@ import { visitLogs } from './visit-logs.ts'
 export interface LogDirectoriesEffects {
   /** A directory went offline; each of its logs gets `failed`. `isLast`: none is left, and the broker must stop. */
   directoryFailed(directory: string, error: Error, isLast: boolean): void
-}
-
-/** A row of DescribeLogDirs. */
-export interface DirectoryDescription {
-  readonly directory: string
-  readonly isOffline: boolean
-  readonly totalBytes: number
-  readonly usableBytes: number
-  /** None where it is offline. */
-  readonly logs: readonly LogDescription[]
-}
-
-export interface LogDescription {
-  readonly topic: string
-  readonly partition: number
-  readonly size: number
-  readonly logEndOffset: number
-  /** On its way into this directory. */
-  readonly isFuture: boolean
 }
 
 export interface NewLog {
@@ -69,7 +51,7 @@ export class LogDirectories {
   /** Copies that the checkpoints of their directory know by their plain name: what would be wrong if it had changed since. */
   readonly #prepared = new WeakMap<PartitionLog, string>()
   /** Directories whose logs have gone or were cut, until the disk knows. */
-  readonly #untidy = new Set<LogDirectory>()
+  readonly #untidy = new Map<LogDirectory, Promise<void>>()
   /** Those whose flush by time is under way, or waits for its turn. */
   readonly #flushing = new Set<PartitionLog>()
   readonly #trash: Trash
@@ -315,6 +297,11 @@ export class LogDirectories {
     this.retire(log)
   }
 
+  /** Resolves when what was deleted so far stays so, whatever happens to the machine; or its directory is offline. */
+  async untilTidy(): Promise<void> {
+    await Promise.all(this.#untidy.values())
+  }
+
   /** The broker's settings of compaction changed. */
   reconfigureCleaner(): void {
     this.cleaner?.reconfigure()
@@ -488,8 +475,10 @@ export class LogDirectories {
   /** Logs have gone, or were cut: once for all of a turn, new names of folders reach the disk, and checkpoints that tell so. */
   private tidySoon(directory: LogDirectory): void {
     if (this.#untidy.has(directory)) return
-    this.#untidy.add(directory)
-    this.#options.world.timers.soon(() => void this.tidy(directory))
+    this.#untidy.set(
+      directory,
+      this.endOfTurn().then(() => this.tidy(directory)),
+    )
   }
 
   private async tidy(directory: LogDirectory): Promise<void> {
