@@ -154,7 +154,19 @@ describe('a log that goes', () => {
     broker.files.syncDirectory(broker.logs.onlineDirectories[0]!)
     const names = (): string[] => broker.files.afterPowerCut().list(broker.logs.onlineDirectories[0]!)
     expect(names()).toContain('t-0')
-    expect(await stopReplica({ leaderEpoch: -2, deletePartition: true })).toMatchObject({ errorCode: 0 })
+    const { promise: diskIsDone, resolve: finish } = Promise.withResolvers<void>()
+    const sync = broker.files.syncDirectoryAsync.bind(broker.files)
+    broker.files.syncDirectoryAsync = async path => {
+      await diskIsDone
+      await sync(path)
+    }
+    let isAnswered = false
+    const answer = stopReplica({ leaderEpoch: -2, deletePartition: true })
+    void answer.then(() => (isAnswered = true))
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(isAnswered).toBe(false)
+    finish()
+    expect(await answer).toMatchObject({ errorCode: 0 })
     expect(names()).not.toContain('t-0')
     expect(names().some(name => name.endsWith('-delete'))).toBe(true)
   })
