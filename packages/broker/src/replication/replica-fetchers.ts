@@ -3,7 +3,7 @@ import { javaAbs, javaHash } from '@millrace/protocol/java-hash'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Clock, Timers } from '@millrace/runtime/ports'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
-import { FollowedPartition } from './followed-partition.ts'
+import { FollowedPartition, type FollowedPartitionOptions } from './followed-partition.ts'
 import type { Partition } from './partition.ts'
 import { ReplicaFetcher, type FollowerSettings, type ReplicaFetcherOptions } from './replica-fetcher.ts'
 
@@ -39,6 +39,8 @@ interface Followed {
 /** Every replica that this broker keeps up to date, spread over one connection per leader and fetcher id. */
 export class ReplicaFetchers implements Followers {
   private readonly options: ReplicaFetchersOptions
+  /** The same for all. */
+  private readonly terms: FollowedPartitionOptions
   /** By `leader/fetcher`. */
   private readonly fetchers = new Map<string, ReplicaFetcher>()
   private readonly followed = new Map<Partition, Followed>()
@@ -48,6 +50,9 @@ export class ReplicaFetchers implements Followers {
 
   constructor(options: ReplicaFetchersOptions) {
     this.options = options
+    const { brokerId, ports, logger, settings } = options
+    const wallMs = (): number => ports.clock.wallMs()
+    this.terms = { brokerId, logger, wallMs, backoffMs: settings.backoffMs }
   }
 
   get fetcherCount(): number {
@@ -57,10 +62,7 @@ export class ReplicaFetchers implements Followers {
   follow(partition: Partition): void {
     this.unfollow(partition)
     if (this.isClosed || partition.leaderId < 0) return
-    const { brokerId, ports, logger, settings } = this.options
-    const { backoffMs } = settings
-    const wallMs = (): number => ports.clock.wallMs()
-    const followed = new FollowedPartition(partition, { brokerId, logger, wallMs, backoffMs })
+    const followed = new FollowedPartition(partition, this.terms)
     const fetcher = this.fetcherFor(partition)
     this.followed.set(partition, { partition: followed, fetcher })
     fetcher.add(followed)

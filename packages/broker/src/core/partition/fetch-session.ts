@@ -360,14 +360,14 @@ class FetchSession implements SessionValue {
   }
 
   add(partition: FetchPartition, row: FetchedPartition | undefined): void {
-    const cached: CachedPartition = new CachedPartition(partition, this.isPrivileged ? () => this.news(cached) : null)
+    const cached = new CachedPartition(partition, this.isPrivileged ? this : null)
     if (row !== undefined) cached.remember(row)
     this.partitions.set(this.keyOf(partition), cached)
     this.last = cached
     if (this.isPrivileged) this.due.add(cached)
   }
 
-  private news(partition: CachedPartition): void {
+  onNews(partition: CachedPartition): void {
     this.due.add(partition)
     this.listener?.(partition)
   }
@@ -410,7 +410,8 @@ class FetchSession implements SessionValue {
 /** What the client asked for last, and what it was told last. */
 class CachedPartition implements FetchPartition, FollowerInterest {
   tie: FollowerInterest['tie'] = null
-  private readonly told: (() => void) | null
+  /** Of a follower: told of news. */
+  private readonly session: FetchSession | null
   topic: string | null
   readonly topicId: string
   readonly partition: number
@@ -422,8 +423,8 @@ class CachedPartition implements FetchPartition, FollowerInterest {
   private toldHighWatermark = -1
   private toldLogStartOffset = -1
 
-  constructor(from: FetchPartition, onNews: (() => void) | null) {
-    this.told = onNews
+  constructor(from: FetchPartition, session: FetchSession | null) {
+    this.session = session
     this.topic = from.topic
     this.topicId = from.topicId
     this.partition = from.partition
@@ -435,11 +436,11 @@ class CachedPartition implements FetchPartition, FollowerInterest {
   }
 
   get interest(): FollowerInterest | null {
-    return this.told === null ? null : this
+    return this.session === null ? null : this
   }
 
   onNews(): void {
-    this.told?.()
+    this.session?.onNews(this)
   }
 
   end(): void {
