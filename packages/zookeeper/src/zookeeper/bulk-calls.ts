@@ -2,7 +2,7 @@ import jute from 'node-zookeeper-client/lib/jute/index.js'
 import type { Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { CreateMode, openAcl } from '../coordination.ts'
 import type { Acl, Operation, OperationResult, Stat } from '../coordination.ts'
-import type { Call } from './calls.ts'
+import type { Call } from './call.ts'
 
 /**
  * Reads and transactions, which a new controller makes by the ten thousand, as bytes. The library's records are looped over by their

@@ -1,15 +1,8 @@
 import jute from 'node-zookeeper-client/lib/jute/index.js'
-import type { AclRecord, Payload, Request, Stat as StatRecord } from 'node-zookeeper-client/lib/jute/index.js'
+import type { AclRecord, Payload, Stat as StatRecord } from 'node-zookeeper-client/lib/jute/index.js'
 import type { Acl, CreateMode, Stat } from '../coordination.ts'
 import { flagsOf } from './bulk-calls.ts'
-
-/** One request on its way: its bytes, and how to read the answer's payload. Paths are the server's. */
-export interface Call<T> {
-  readonly request: Request
-  readonly decode: (payload: unknown) => T
-  /** A read may be sent again whatever became of it. */
-  readonly isRead: boolean
-}
+import type { Call } from './call.ts'
 
 const { OP_CODES, protocol } = jute
 
