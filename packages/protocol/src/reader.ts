@@ -1,4 +1,5 @@
 import { MalformedMessage } from './malformed-message.ts'
+import { recentText } from './recent-text.ts'
 import { ZERO_UUID } from './schema.ts'
 
 // What Buffer.toString ends in, without the look-up of an encoding by name: 30 ns less per string. There since Node 0.10.
@@ -199,7 +200,7 @@ export class Reader {
     const at = this.position
     if (length < 0 || length > this.end - at || length > 0x7fff) this.#badLength(length, prefixSize)
     this.position = at + length
-    return length === 0 ? '' : this.buffer.utf8Slice(at, at + length)
+    return length === 0 ? '' : recentText(this.buffer, at, at + length)
   }
 
   skip(length: number): void {

@@ -44,7 +44,7 @@ export class Coordinator {
   readonly #random: SeededRandom
   #pending: Write[] = []
   /** Told REQUEST_TIMED_OUT, and still to be written. */
-  readonly #late = new Set<number>()
+  readonly #late = new Set<Write>()
   readonly #timers = new Map<string, { groupId: string; key: string; atMs: number }>()
   readonly #parked = new Map<number, (reply: never) => void>()
   readonly #answered = new Set<number>()
@@ -135,16 +135,16 @@ export class Coordinator {
   commitOne(fate = this.#random.below(16)): void {
     const write = this.#pending[0]
     if (write === undefined) return
-    if (fate === 0 && !this.#late.has(write.writeId)) {
-      this.#late.add(write.writeId)
+    if (fate === 0 && !this.#late.has(write)) {
+      this.#late.add(write)
       this.seen.add('written too late')
-      this.shard.onWritten(write.writeId, ErrorCode.REQUEST_TIMED_OUT, this.now)
+      this.shard.onWritten(write, ErrorCode.REQUEST_TIMED_OUT, this.now)
       return
     }
     this.#pending.shift()
-    if (fate === 1 && !this.#late.has(write.writeId)) {
+    if (fate === 1 && !this.#late.has(write)) {
       this.seen.add('write failed')
-      this.shard.onWritten(write.writeId, ErrorCode.NOT_ENOUGH_REPLICAS, this.now)
+      this.shard.onWritten(write, ErrorCode.NOT_ENOUGH_REPLICAS, this.now)
       return
     }
     this.#append(write)
@@ -152,7 +152,7 @@ export class Coordinator {
     this.images.push({ entries: this.log.length, image: image(this.shard) })
     if (fate === 2) this.seen.add('written but refused')
     const errorCode = fate === 2 ? ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND : ErrorCode.NONE
-    this.shard.onWritten(write.writeId, errorCode, this.now)
+    this.shard.onWritten(write, errorCode, this.now)
   }
 
   #append({ entries }: Write): void {
@@ -194,8 +194,8 @@ export class Coordinator {
     const committed = this.#random.below(this.#pending.length + 1)
     for (const [index, write] of this.#pending.entries()) {
       if (index < committed) this.#append(write)
-      if (orderly && !this.#late.has(write.writeId)) {
-        this.shard.onWritten(write.writeId, ErrorCode.NOT_LEADER_OR_FOLLOWER, this.now)
+      if (orderly && !this.#late.has(write)) {
+        this.shard.onWritten(write, ErrorCode.NOT_LEADER_OR_FOLLOWER, this.now)
       }
     }
     if (orderly) {

@@ -211,14 +211,14 @@ export const mutations: readonly Mutation[] = [
   fault(
     'commits count before they are written',
     shard,
-    'this.#step.write(entries, errorCode => {\n      for (const offset of offsets) noteLanded',
-    'for (const entry of entries) this.replay(entry, now.wallMs)\n    this.#step.write(entries, errorCode => {\n      for (const offset of offsets) noteLanded',
+    'this.#step.write(entries, errorCode => {\n      commitsInFlight.end',
+    'for (const entry of entries) this.replay(entry, now.wallMs)\n    this.#step.write(entries, errorCode => {\n      commitsInFlight.end',
   ),
   fault(
     'commits are acknowledged before they are written',
     shard,
-    'for (const offset of offsets) noteInFlight(of, offset)',
-    'for (const offset of offsets) noteInFlight(of, offset)\n    this.#step.reply(token, { errorCode: ErrorCode.NONE, isRefused: false })',
+    'commitsInFlight.begin(offsets)',
+    'commitsInFlight.begin(offsets)\n    this.#step.reply(token, { errorCode: ErrorCode.NONE, isRefused: false })',
   ),
   fault('a loaded group has no members', loaded, 'group.add(loaded, record.protocolType)', ''),
   fault(

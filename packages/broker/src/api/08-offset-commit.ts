@@ -14,80 +14,129 @@ import {
   offsetCommitResponse,
   type OffsetCommitRequest,
   type OffsetCommitRequestPartition,
+  type OffsetCommitRequestTopic,
 } from '@millrace/protocol/messages/08-offset-commit'
 import type { CommittedOffset } from '../core/groups/group-offsets.ts'
 import { isOffsetFailure, type ConsumerOffsets } from '../metadata/consumer-offsets.ts'
-import { byTopic } from './by-topic.ts'
 import type { GroupServices } from './group-services.ts'
-import { defineHandler } from './handler.ts'
+import { defineParkedHandler, type RequestContext } from './handler.ts'
 
 type Services = Pick<GroupServices, 'groups' | 'metadata' | 'settings' | 'consumerOffsets'>
 
-/** One partition that was asked for, and what becomes of it. */
-interface Outcome {
-  readonly topic: string
-  readonly partition: OffsetCommitRequestPartition
+/** One partition as it is answered. */
+interface Row {
+  readonly partitionIndex: number
   errorCode: ErrorCode
 }
+interface TopicRows {
+  readonly name: string
+  readonly partitions: Row[]
+}
 
-export default defineHandler(
+export default defineParkedHandler(
   offsetCommitRequest,
   offsetCommitResponse,
   [0, 9],
-  async (request, context, services: Services) => {
-    const { groupId } = request
-    const outcomes = askedOnce(request).map(each => ({ ...each, errorCode: refusalOf(each, services) }))
-    const isTextTooLong = ({ errorCode }: Outcome): boolean => errorCode === ErrorCode.OFFSET_METADATA_TOO_LARGE
-    const known = outcomes.filter(each => each.errorCode === ErrorCode.NONE || isTextTooLong(each))
-    const accepted = known.filter(each => !isTextTooLong(each))
-    if (context.apiVersion === 0) {
-      await Promise.all(accepted.map(outcome => keep(outcome, groupId, services.consumerOffsets)))
-    } else if (known.length > 0) {
-      const { memberId, groupInstanceId, generationIdOrMemberEpoch: generationId, retentionTimeMs } = request
-      const offsets = accepted.map(({ topic, partition }) => ({
-        ...{ topic, partition: partition.partitionIndex },
-        value: recordOf(partition, retentionTimeMs, context.nowMs),
-      }))
-      const commit = { groupId, memberId, groupInstanceId, generationId, offsets }
-      const { errorCode, isRefused } = await services.groups.commitOffsets(commit)
-      for (const outcome of isRefused ? known : accepted) outcome.errorCode = errorCode
-    }
-    return {
-      throttleTimeMs: 0,
-      topics: byTopic(outcomes).map(([name, rows]) => ({
-        name,
-        partitions: rows.map(({ partition: { partitionIndex }, errorCode }) => ({ partitionIndex, errorCode })),
+  (request, context, services: Services, reply) => {
+    const asked = askedOnce(request.topics)
+    const topics = asked.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(partition => ({
+        partitionIndex: partition.partitionIndex,
+        errorCode: refusalOf(name, partition, services),
       })),
-    }
+    }))
+    const answer = { throttleTimeMs: 0, topics }
+    if (context.apiVersion === 0) {
+      keepAll(request.groupId, asked, topics, services.consumerOffsets).then(
+        () => reply(answer),
+        (error: unknown) => context.fail(error),
+      )
+    } else if (topics.some(({ partitions }) => partitions.some(isKnown))) {
+      const offsets = acceptedOffsets(request, asked, topics, context)
+      const { groupId, memberId, groupInstanceId, generationIdOrMemberEpoch: generationId } = request
+      const commit = { groupId, memberId, groupInstanceId, generationId, offsets }
+      services.groups.commitOffsets(commit, ({ errorCode, isRefused }) => {
+        for (const { partitions } of topics) {
+          for (const row of partitions) if (isRefused ? isKnown(row) : isAccepted(row)) row.errorCode = errorCode
+        }
+        reply(answer)
+      })
+    } else reply(answer)
   },
   { retainFrom: Infinity },
 )
 
-/** Of a partition that is there twice the last one counts. */
-function askedOnce({ topics }: OffsetCommitRequest): Omit<Outcome, 'errorCode'>[] {
-  const asked = topics.flatMap(({ name: topic, partitions }) => partitions.map(partition => ({ topic, partition })))
-  if (asked.length < 2) return asked
-  const last = new Map(asked.map(each => [`${each.partition.partitionIndex} ${each.topic}`, each]))
-  return last.size === asked.length ? asked : [...last.values()]
+const isAccepted = ({ errorCode }: Row): boolean => errorCode === ErrorCode.NONE
+const isKnown = ({ errorCode }: Row): boolean =>
+  errorCode === ErrorCode.NONE || errorCode === ErrorCode.OFFSET_METADATA_TOO_LARGE
+
+/** Each topic once, in the order in which they came; of a partition that is there twice the last one counts. */
+function askedOnce(topics: readonly OffsetCommitRequestTopic[]): readonly OffsetCommitRequestTopic[] {
+  if (topics.length === 0 || (topics.length === 1 && topics[0]!.partitions.length === 1)) return topics
+  const byName = new Map<string, Map<number, OffsetCommitRequestPartition>>()
+  for (const { name, partitions } of topics) {
+    let known = byName.get(name)
+    for (const partition of partitions) {
+      // Who names no partition of a topic is told nothing of it.
+      if (known === undefined) byName.set(name, (known = new Map()))
+      known.set(partition.partitionIndex, partition)
+    }
+  }
+  return [...byName].map(([name, partitions]) => ({ name, partitions: [...partitions.values()] }))
 }
 
 function refusalOf(
-  { topic, partition }: Omit<Outcome, 'errorCode'>,
+  topic: string,
+  { partitionIndex, committedMetadata }: OffsetCommitRequestPartition,
   { metadata, settings }: Pick<Services, 'metadata' | 'settings'>,
 ): ErrorCode {
-  if (!metadata.hasPartition(topic, partition.partitionIndex)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-  const size = partition.committedMetadata?.length ?? 0
+  if (!metadata.hasPartition(topic, partitionIndex)) return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+  const size = committedMetadata?.length ?? 0
+  // Asked for seldom: most clients send none.
+  if (size === 0) return ErrorCode.NONE
   return size > settings.get('offset.metadata.max.bytes') ? ErrorCode.OFFSET_METADATA_TOO_LARGE : ErrorCode.NONE
 }
 
-async function keep(outcome: Outcome, groupId: string, consumerOffsets: ConsumerOffsets): Promise<void> {
-  const { topic, partition } = outcome
-  try {
-    await consumerOffsets.set(groupId, topic, partition.partitionIndex, partition.committedOffset)
-  } catch (error) {
-    if (!isOffsetFailure(error)) throw error
-    outcome.errorCode = ErrorCode.UNKNOWN_SERVER_ERROR
+function acceptedOffsets(
+  { retentionTimeMs }: OffsetCommitRequest,
+  asked: readonly OffsetCommitRequestTopic[],
+  rows: readonly TopicRows[],
+  { nowMs }: RequestContext,
+): CommittedOffset[] {
+  const offsets: CommittedOffset[] = []
+  for (const [at, { name: topic, partitions }] of asked.entries()) {
+    for (const [index, partition] of partitions.entries()) {
+      if (!isAccepted(rows[at]!.partitions[index]!)) continue
+      offsets.push({
+        topic,
+        partition: partition.partitionIndex,
+        value: recordOf(partition, retentionTimeMs, nowMs),
+      })
+    }
   }
+  return offsets
+}
+
+async function keepAll(
+  groupId: string,
+  asked: readonly OffsetCommitRequestTopic[],
+  rows: readonly TopicRows[],
+  consumerOffsets: ConsumerOffsets,
+): Promise<void> {
+  const kept = asked.flatMap(({ name, partitions }, at) =>
+    partitions.map(async ({ partitionIndex, committedOffset }, index) => {
+      const row = rows[at]!.partitions[index]!
+      if (!isAccepted(row)) return
+      try {
+        await consumerOffsets.set(groupId, name, partitionIndex, committedOffset)
+      } catch (error) {
+        if (!isOffsetFailure(error)) throw error
+        row.errorCode = ErrorCode.UNKNOWN_SERVER_ERROR
+      }
+    }),
+  )
+  await Promise.all(kept)
 }
 
 function recordOf(

@@ -8,19 +8,19 @@
 import { joinGroupRequest, joinGroupResponse } from '@millrace/protocol/messages/11-join-group'
 import { uuidText } from '../metadata/uuid.ts'
 import type { GroupServices } from './group-services.ts'
-import { defineHandler } from './handler.ts'
+import { defineParkedHandler } from './handler.ts'
 import { ownCopies } from './own-copy.ts'
 
-export default defineHandler(
+export default defineParkedHandler(
   joinGroupRequest,
   joinGroupResponse,
   [0, 9],
-  async (request, context, { groups, random }: Pick<GroupServices, 'groups' | 'random'>) => {
+  (request, context, { groups, random }: Pick<GroupServices, 'groups' | 'random'>, reply) => {
     const { apiVersion } = context
     const { groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs } = request
     const clientId = context.clientId ?? ''
     const metadata = ownCopies(request.protocols.map(protocol => protocol.metadata))
-    const reply = await groups.join({
+    const join = {
       ...{ groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs, clientId },
       clientHost: `/${context.clientAddress}`,
       rebalanceTimeoutMs: apiVersion === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
@@ -28,8 +28,12 @@ export default defineHandler(
       freshMemberId: memberId === '' ? `${groupInstanceId ?? clientId}-${uuidText(random)}` : '',
       requiresKnownMemberId: apiVersion >= 4 && groupInstanceId === null,
       supportsSkippingAssignment: apiVersion >= 9,
+    }
+    groups.join(join, joined => {
+      const protocolName = apiVersion >= 7 ? joined.protocolName : (joined.protocolName ?? '')
+      reply({ throttleTimeMs: 0, ...joined, protocolName, members: [...joined.members] })
     })
-    const protocolName = apiVersion >= 7 ? reply.protocolName : (reply.protocolName ?? '')
-    return { throttleTimeMs: 0, ...reply, protocolName, members: [...reply.members] }
   },
+  // What a member keeps of it is copied.
+  { retainFrom: Infinity },
 )

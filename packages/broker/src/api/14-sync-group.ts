@@ -8,21 +8,23 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import { syncGroupRequest, syncGroupResponse } from '@millrace/protocol/messages/14-sync-group'
 import { syncRefused } from '../core/groups/group-requests.ts'
 import type { GroupServices } from './group-services.ts'
-import { defineHandler } from './handler.ts'
+import { defineParkedHandler } from './handler.ts'
 import { ownCopies } from './own-copy.ts'
 
-export default defineHandler(
+export default defineParkedHandler(
   syncGroupRequest,
   syncGroupResponse,
   [0, 5],
-  async (request, { apiVersion }, { groups }: Pick<GroupServices, 'groups'>) => {
+  (request, { apiVersion }, { groups }: Pick<GroupServices, 'groups'>, reply) => {
     const isNamed = request.protocolType !== null && request.protocolName !== null
     if (apiVersion >= 5 && !isNamed) {
-      return { throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) }
+      reply({ throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) })
+      return
     }
     const parts = ownCopies(request.assignments.map(({ assignment }) => assignment))
     const assignments = request.assignments.map(({ memberId }, index) => ({ memberId, assignment: parts[index]! }))
-    const reply = await groups.sync({ ...request, assignments })
-    return { throttleTimeMs: 0, ...reply }
+    groups.sync({ ...request, assignments }, synced => reply({ throttleTimeMs: 0, ...synced }))
   },
+  // What the group keeps of it is copied.
+  { retainFrom: Infinity },
 )

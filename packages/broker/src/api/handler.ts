@@ -98,12 +98,60 @@ export function defineHandler<Services, Request, Response>(
   ) => Response | undefined | Promise<Response | undefined>,
   options: HandlerOptions = {},
 ): Handler<Services> {
-  const declared = versions[0] >= request.versions[0] && versions[1] <= request.versions[1]
-  if (!declared) throw new RangeError(`${request.name} does not declare v${versions.join('-')}`)
   const encode = (value: Response | undefined, context: RequestContext): Answer => {
     if (value === undefined) return noAnswer
     return { kind: 'parts', parts: encodeResponse(response, context, value) }
   }
+  return {
+    ...declared(request, versions, options),
+    run(body, context, services) {
+      const decoded = codec(request, context.apiVersion).decode(body)
+      const value = handle(decoded, context, services)
+      if (value instanceof Promise) return value.then(settled => encode(settled, context))
+      return encode(value, context)
+    },
+  }
+}
+
+/**
+ * As `defineHandler`, for requests that are parked until something happens: `handle` calls `reply` once, before it returns or later. No
+ * promise: what happens to one often answers many, in the same turn.
+ */
+export function defineParkedHandler<Services, Request, Response>(
+  request: Message<Request>,
+  response: Message<Response>,
+  versions: VersionRange,
+  handle: (request: Request, context: RequestContext, services: Services, reply: (response: Response) => void) => void,
+  options: HandlerOptions = {},
+): Handler<Services> {
+  return {
+    ...declared(request, versions, options),
+    run(body, context, services) {
+      const decoded = codec(request, context.apiVersion).decode(body)
+      handle(decoded, context, services, value => {
+        let answer: Answer
+        try {
+          answer = { kind: 'parts', parts: encodeResponse(response, context, value) }
+        } catch (error) {
+          // Whoever replies has others to tell.
+          context.fail(error)
+          return
+        }
+        context.answer(answer)
+      })
+      return answersLater
+    },
+  }
+}
+
+/** What a handler says of itself. Throws RangeError for versions that its request does not have. */
+function declared<Services, Request>(
+  request: Message<Request>,
+  versions: VersionRange,
+  options: HandlerOptions,
+): Omit<Handler<Services>, 'run'> {
+  const isDeclared = versions[0] >= request.versions[0] && versions[1] <= request.versions[1]
+  if (!isDeclared) throw new RangeError(`${request.name} does not declare v${versions.join('-')}`)
   return {
     apiKey: request.apiKey,
     name: request.name.replace(/Request$/, ''),
@@ -113,11 +161,5 @@ export function defineHandler<Services, Request, Response>(
     retainFrom: options.retainFrom ?? 0,
     isPipelined: false,
     answersAsLeader: options.answersAsLeader ?? false,
-    run(body, context, services) {
-      const decoded = codec(request, context.apiVersion).decode(body)
-      const value = handle(decoded, context, services)
-      if (value instanceof Promise) return value.then(settled => encode(settled, context))
-      return encode(value, context)
-    },
   }
 }

@@ -4,9 +4,9 @@ import { coordinatorPartition } from '@millrace/protocol/java-hash'
 import type { Deadlines } from '@millrace/runtime/deadline'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Clock, Timer, Timers } from '@millrace/runtime/ports'
-import type { OffsetRecord } from '../core/groups/entries.ts'
+import type { OffsetRecord, TopicPartition } from '../core/groups/entries.ts'
 import type { Group } from '../core/groups/group.ts'
-import type { CommittedOffset, OffsetCommitRequest, TopicPartition } from '../core/groups/group-offsets.ts'
+import type { CommittedOffset, OffsetCommitRequest } from '../core/groups/group-offsets.ts'
 import {
   joinRefused,
   syncRefused,
@@ -44,7 +44,8 @@ export interface GroupCoordinatorOptions {
 
 /**
  * The groups that this broker coordinates: those whose partition of __consumer_offsets it leads. Comes and goes with that leadership.
- * What cannot be served here is answered with the code that sends the client elsewhere or lets it wait.
+ * What cannot be served here is answered with the code that sends the client elsewhere or lets it wait. `onReply` runs once, maybe before
+ * the call returns.
  */
 export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
@@ -85,18 +86,18 @@ export class GroupCoordinator {
     return coordinatorPartition(groupId, this.#partitionCount || settings.get('offsets.topic.num.partitions'))
   }
 
-  async join(request: JoinRequest): Promise<JoinReply> {
+  join(request: JoinRequest, onReply: (reply: JoinReply) => void): void {
     const host = this.#hostOf(request.groupId)
-    if (typeof host === 'number') return joinRefused(host, request.memberId)
-    return host.park((shard, token, now) => shard.join(request, token, now))
+    if (typeof host === 'number') onReply(joinRefused(host, request.memberId))
+    else host.park((shard, token, now) => shard.join(request, token, now), onReply)
   }
 
-  async sync(request: SyncRequest): Promise<SyncReply> {
+  sync(request: SyncRequest, onReply: (reply: SyncReply) => void): void {
     const host = this.#hostOf(request.groupId)
     // Clients of old do not know that a coordinator loads: they join again.
-    if (host === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) return syncRefused(ErrorCode.REBALANCE_IN_PROGRESS)
-    if (typeof host === 'number') return syncRefused(host)
-    return host.park((shard, token, now) => shard.sync(request, token, now))
+    if (host === ErrorCode.COORDINATOR_LOAD_IN_PROGRESS) onReply(syncRefused(ErrorCode.REBALANCE_IN_PROGRESS))
+    else if (typeof host === 'number') onReply(syncRefused(host))
+    else host.park((shard, token, now) => shard.sync(request, token, now), onReply)
   }
 
   heartbeat(request: HeartbeatRequest): ErrorCode {
@@ -113,10 +114,10 @@ export class GroupCoordinator {
     return host.run((shard, now) => shard.leave(groupId, members, now))
   }
 
-  async commitOffsets(request: OffsetCommitRequest): Promise<OffsetCommitReply> {
+  commitOffsets(request: OffsetCommitRequest, onReply: (reply: OffsetCommitReply) => void): void {
     const host = this.#hostOf(request.groupId, 'may be empty')
-    if (typeof host === 'number') return { errorCode: host, isRefused: true }
-    return host.park((shard, token, now) => shard.commitOffsets(request, token, now))
+    if (typeof host === 'number') onReply({ errorCode: host, isRefused: true })
+    else host.park((shard, token, now) => shard.commitOffsets(request, token, now), onReply)
   }
 
   /** Of one group, a reader of its offsets; or why there is none. */
@@ -157,7 +158,7 @@ export class GroupCoordinator {
   async deleteGroup(groupId: string): Promise<ErrorCode> {
     const host = this.#hostOf(groupId, 'may be empty')
     if (typeof host === 'number') return host
-    const reply = await host.park<DeletionReply>((shard, token, now) => shard.deleteGroup(groupId, token, now))
+    const reply = await host.ask<DeletionReply>((shard, token, now) => shard.deleteGroup(groupId, token, now))
     return reply.errorCode
   }
 
@@ -169,7 +170,7 @@ export class GroupCoordinator {
     const host = this.#hostOf(groupId)
     if (typeof host === 'number') return host
     let read: ReadonlySet<string> = new Set()
-    const reply = await host.park<DeletionReply>((shard, token, now) => {
+    const reply = await host.ask<DeletionReply>((shard, token, now) => {
       read = shard.deleteOffsets(groupId, partitions, token, now)
     })
     return reply.errorCode === ErrorCode.NONE ? read : reply.errorCode

@@ -5,6 +5,7 @@ import type { GroupReply, Moment } from '../core/groups/group-requests.ts'
 import type { GroupShard } from '../core/groups/group-shard.ts'
 import type { Effects } from '../core/groups/step.ts'
 import type { GroupEntry } from '../core/groups/entries.ts'
+import { ParkedRequests } from './parked-requests.ts'
 import type { ShardRuntime } from './shard-runtime.ts'
 
 export interface GroupHostOptions {
@@ -17,12 +18,11 @@ export interface GroupHostOptions {
 export class GroupHost {
   readonly shard: GroupShard
   readonly #options: GroupHostOptions
-  readonly #parked = new Map<number, (reply: never) => void>()
+  readonly #parked = new ParkedRequests<(reply: never) => void>()
   /** By group, then by key: no name is made up for them, and no group id can be made to look like another and its key. */
   readonly #timers = new Map<string, Map<string, Deadline>>()
   #runtime: ShardRuntime<GroupEntry> | null = null
   #isSettling = false
-  #nextToken = 0
 
   constructor(options: GroupHostOptions) {
     this.#options = options
@@ -51,13 +51,19 @@ export class GroupHost {
     return result
   }
 
-  /** One step that replies to a token, now or later. */
-  park<Reply extends GroupReply>(step: (shard: GroupShard, token: number, now: Moment) => void): Promise<Reply> {
-    return new Promise(resolve => {
-      const token = this.#nextToken++
-      this.#parked.set(token, resolve as (reply: never) => void)
-      this.run((shard, now) => step(shard, token, now))
-    })
+  /** One step that replies to a token, now or later: `onReply` may run before this returns. */
+  park<Reply extends GroupReply>(
+    step: (shard: GroupShard, token: number, now: Moment) => void,
+    onReply: (reply: Reply) => void,
+  ): void {
+    const token = this.#parked.park(onReply as (reply: never) => void)
+    step(this.shard, token, this.now())
+    this.#settle()
+  }
+
+  /** As `park`, for what is asked so seldom that a promise does not matter. */
+  ask<Reply extends GroupReply>(step: (shard: GroupShard, token: number, now: Moment) => void): Promise<Reply> {
+    return new Promise(resolve => this.park<Reply>(step, resolve))
   }
 
   /** The groups go: whoever waits is told, and nothing rings any more. */
@@ -81,16 +87,14 @@ export class GroupHost {
 
   #apply({ writes, replies, timers }: Effects): void {
     for (const { groupId, key, atMs } of timers) this.#setTimer(groupId, key, atMs)
-    for (const { writeId, entries } of writes) {
-      this.runtime.append(entries, errorCode => {
-        this.shard.onWritten(writeId, errorCode, this.now())
+    for (const write of writes) {
+      this.runtime.append(write.entries, errorCode => {
+        this.shard.onWritten(write, errorCode, this.now())
         this.#settle()
       })
     }
     for (const { token, response } of replies) {
-      const resolve = this.#parked.get(token)
-      this.#parked.delete(token)
-      resolve?.(response as never)
+      this.#parked.take(token)?.(response as never)
     }
   }
 

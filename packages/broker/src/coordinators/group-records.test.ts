@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals'
 import { offsetCommitKey, offsetCommitValue } from '@millrace/protocol/internal/offset-commit-record'
 import { decodeVersioned, encodeVersioned } from '@millrace/protocol/internal/versioned'
 import { MalformedMessage } from '@millrace/protocol/malformed-message'
+import { buildBatch } from '@millrace/protocol/records/batch-builder'
 import { SeededRandom } from '@millrace/testing/world/seeded-random'
 import type { GroupEntry } from '../core/groups/entries.ts'
 import { groupRecordFormat } from './group-records.ts'
@@ -89,4 +90,41 @@ test('keys in turn that have all, some or none of their names in common: each is
     })
     if (count % 100 === 0) expect(() => groupRecordFormat.decode(key.subarray(0, -1), null)).toThrow(MalformedMessage)
   }
+})
+
+test('offsets in one pass: byte for byte what the message rows and the batch builder make of them', () => {
+  const random = new SeededRandom(23)
+  const texts = ['', 'g', 'grüppe', '日本', 'g'.repeat(41), 'ä'.repeat(40), 'x'.repeat(4096), 'm'.repeat(0x7fff)]
+  const text = (): string => texts[random.below(texts.length)]!
+  const timestamp = 1.7e12
+  let shortCuts = 0
+  for (let round = 0; round < 300; round++) {
+    const entries: GroupEntry[] = Array.from({ length: 1 + random.below(random.below(20) === 0 ? 200 : 4) }, () => ({
+      ...{ kind: 'offset', groupId: text(), topic: text(), partition: random.below(2 ** 31) },
+      value:
+        random.below(4) === 0
+          ? null
+          : {
+              ...{ offset: random.below(2 ** 31) * random.below(2 ** 21), leaderEpoch: random.below(3) - 1 },
+              ...{ metadata: text(), commitTimestampMs: timestamp - random.below(5), expireTimestampMs: -1 },
+            },
+    }))
+    if (random.below(10) === 0) entries.push({ kind: 'group', groupId: 'g', value: null })
+    const records = entries.map(entry => ({ timestamp, ...groupRecordFormat.encode(entry) }))
+    const batch = groupRecordFormat.plainBatch(entries, timestamp)
+    expect(batch === null).toBe(entries.some(({ kind }) => kind === 'group'))
+    if (batch === null) continue
+    shortCuts++
+    expect(batch.equals(buildBatch(records))).toBe(true)
+  }
+  expect(shortCuts).toBeGreaterThan(200)
+})
+
+test('offsets in one pass: not for an end of its own, nor for a text that has no length of two bytes', () => {
+  const of = (fields: object): GroupEntry[] => [
+    { kind: 'offset', groupId: 'g', topic: 't', partition: 0, value: { ...offset, ...fields } },
+  ]
+  expect(groupRecordFormat.plainBatch(of({}), 1)).not.toBeNull()
+  expect(groupRecordFormat.plainBatch(of({ expireTimestampMs: 8 }), 1)).toBeNull()
+  expect(groupRecordFormat.plainBatch(of({ metadata: 'ä'.repeat(0x4000) }), 1)).toBeNull()
 })

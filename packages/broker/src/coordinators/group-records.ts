@@ -3,6 +3,7 @@ import { groupMetadataKey, groupMetadataValue } from '@millrace/protocol/interna
 import { offsetCommitKey, offsetCommitValue } from '@millrace/protocol/internal/offset-commit-record'
 import { decodeVersioned, encodeVersioned, versionOf } from '@millrace/protocol/internal/versioned'
 import type { GroupEntry, GroupRecord, OffsetRecord } from '../core/groups/entries.ts'
+import { offsetBatch } from './offset-batch.ts'
 import type { RecordFormat } from './shard-runtime.ts'
 
 /** Keys v0 and v1 are offsets, v2 groups; those of later group protocols are not ours to read. */
@@ -11,6 +12,8 @@ const groupKey = 2
 
 /** Records of __consumer_offsets, as Kafka 3.9 writes them: offsets as v3 (v1 with an expiry of their own), groups as v3. */
 export const groupRecordFormat: RecordFormat<GroupEntry> = {
+  plainBatch: offsetBatch,
+
   encode(entry) {
     const { groupId: group } = entry
     if (entry.kind === 'group') {

@@ -6,15 +6,17 @@ import { ControlType, parseControlKey } from '@millrace/protocol/records/control
 import { readMessage } from '@millrace/protocol/records/message-set'
 import { readRecords, type ReadRecord } from '@millrace/protocol/records/record'
 import { isControlAt, isTransactionalAt, producerIdAt } from '@millrace/protocol/records/record-batch'
-import type { Deadline, Deadlines } from '@millrace/runtime/deadline'
+import type { Deadlines } from '@millrace/runtime/deadline'
 import type { Logger } from '@millrace/runtime/logger'
 import type { Clock } from '@millrace/runtime/ports'
-import type { CommitListener } from '../replication/commit-waiters.ts'
 import type { LoadTurns } from './load-turns.ts'
 import { Isolation, type Acks, type Partition } from '../replication/partition.ts'
+import { PendingAppends } from './pending-appends.ts'
 
 /** How an entry of a shard lies in its log. */
 export interface RecordFormat<Entry> {
+  /** A short cut for batches without a codec, to the same bytes; null: not for these. */
+  plainBatch(entries: readonly Entry[], timestamp: number): Buffer | null
   encode(entry: Entry): { readonly key: Buffer; readonly value: Buffer | null }
   /** Null: a record of a kind that this shard does not know, which it leaves alone. Throws MalformedMessage. */
   decode(key: Buffer, value: Buffer | null): Entry | null
@@ -47,27 +49,22 @@ const sliceBytesMax = 128 * 1024
 /** Batches are as large as the log takes them. */
 const readBytesMax = 64 * 1024 * 1024
 
-interface Append<Entry> {
-  readonly entries: readonly Entry[]
-  /** Null once it was told that time is over: the entries still count when they commit. */
-  onEnd: ((errorCode: ErrorCode) => void) | null
-  deadline: Deadline | null
-}
-
 /**
  * Runs one shard on one partition of an internal topic that this broker leads: append, wait for the commit, replay. An entry that was
  * refused or lost with the leadership was never part of the state, so there is nothing to undo.
  */
-export class ShardRuntime<Entry> implements CommitListener {
+export class ShardRuntime<Entry> {
   readonly partition: Partition
   readonly #options: ShardRuntimeOptions<Entry>
-  readonly #appends = new Map<number, Append<Entry>>()
+  readonly #appends: PendingAppends<Entry>
   #phase: 'loading' | 'active' | 'resigned' = 'loading'
-  #nextToken = 0
 
   constructor(options: ShardRuntimeOptions<Entry>) {
     this.#options = options
     this.partition = options.partition
+    const { clock, deadlines, writeTimeoutMs } = options
+    const onCommitted = this.#onCommitted.bind(this)
+    this.#appends = new PendingAppends({ clock, deadlines, writeTimeoutMs, onCommitted })
   }
 
   get phase(): 'loading' | 'active' | 'resigned' {
@@ -104,52 +101,42 @@ export class ShardRuntime<Entry> implements CommitListener {
       onEnd(ErrorCode.NOT_LEADER_OR_FOLLOWER)
       return
     }
-    const { clock, format, codec, acks, deadlines, writeTimeoutMs } = this.#options
+    const { clock, format, codec, acks } = this.#options
     const timestamp = clock.wallMs()
-    const records = entries.map(entry => ({ timestamp, ...format.encode(entry) }))
+    const batch = (codec === 'none' ? format.plainBatch(entries, timestamp) : null) ?? this.#batchOf(entries, timestamp)
     // 11: the newest Produce; only what clients may send with it is checked.
-    const outcome = this.partition.append(buildBatch(records, { codec }), { acks, apiVersion: 11, nowMs: timestamp })
+    const outcome = this.partition.append(batch, { acks, apiVersion: 11, nowMs: timestamp })
     if (!outcome.ok) {
       onEnd(outcome.errorCode as ErrorCode)
       return
     }
-    const token = this.#nextToken++
-    const append: Append<Entry> = { entries, onEnd, deadline: null }
-    this.#appends.set(token, append)
+    const append = this.#appends.add(entries, onEnd)
     const endOffset = outcome.lastOffset + 1
-    if (acks === -1) this.partition.whenCommitted(endOffset, this, token)
-    else this.partition.whenWritten(endOffset, this, token)
-    if (!this.#appends.has(token)) return
-    append.deadline = deadlines.after(writeTimeoutMs, () => {
-      const waiting = append.onEnd
-      append.onEnd = null
-      waiting?.(ErrorCode.REQUEST_TIMED_OUT)
-    })
-  }
-
-  onCommitted(token: number, errorCode: ErrorCode): void {
-    const append = this.#appends.get(token)
-    if (append === undefined) return
-    this.#appends.delete(token)
-    append.deadline?.cancel()
-    // Too few replicas noticed too late: the entries are in the log all the same.
-    const isInLog = errorCode === ErrorCode.NONE || errorCode === ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
-    if (isInLog && this.#phase === 'active') {
-      const wallMs = this.#options.clock.wallMs()
-      for (const entry of append.entries) this.#options.replay(entry, wallMs)
-    }
-    append.onEnd?.(errorCode)
+    if (acks === -1) this.partition.whenCommitted(endOffset, append, 0)
+    else this.partition.whenWritten(endOffset, append, 0)
   }
 
   /** Somebody else leads. Nothing is replayed any more; those who wait are told. */
   resign(): void {
     this.#phase = 'resigned'
-    for (const append of this.#appends.values()) {
-      append.deadline?.cancel()
-      append.onEnd?.(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-    }
-    this.#appends.clear()
-    if (this.partition.hasLog) this.partition.cancelWaits(this)
+    this.#appends.failAll(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  }
+
+  #batchOf(entries: readonly Entry[], timestamp: number): Buffer {
+    const { format, codec } = this.#options
+    return buildBatch(
+      entries.map(entry => ({ timestamp, ...format.encode(entry) })),
+      { codec },
+    )
+  }
+
+  #onCommitted(entries: readonly Entry[], errorCode: ErrorCode): void {
+    // Too few replicas noticed too late: the entries are in the log all the same.
+    const isInLog = errorCode === ErrorCode.NONE || errorCode === ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+    if (!isInLog || this.#phase !== 'active') return
+    const { clock, replay } = this.#options
+    const wallMs = clock.wallMs()
+    for (const entry of entries) replay(entry, wallMs)
   }
 
   #replayBytes(bytes: Buffer, fetchOffset: number): void {

@@ -56,14 +56,14 @@ describe('settings', () => {
     const { warnings } = parse({
       'no.such.key': '1',
       'num.io.threads': '8',
-      'offsets.commit.timeout.ms': '3',
+      'quota.window.num': '3',
       'super.users': 'User:a',
       'log.segment.bytes': '1000',
     })
     expect(warnings).toEqual([
       { key: 'no.such.key', message: 'unknown setting, ignored' },
       { key: 'num.io.threads', message: 'set, but has no effect: one broker is one event loop' },
-      { key: 'offsets.commit.timeout.ms', message: 'set, but has no effect yet: it comes with the groups issue' },
+      { key: 'quota.window.num', message: 'set, but has no effect yet: it comes with the quotas issue' },
       { key: 'super.users', message: expect.stringContaining('everybody who reaches a listener may do everything') },
     ])
   })

@@ -102,7 +102,7 @@ export function buildBatch(records: readonly (NewRecord | CopiedRecord)[], optio
     }
   }
   if (at !== batch.length) throw new RangeError('a record changed while it was written')
-  return finish(batch, records.length, {
+  return finishBatch(batch, records.length, {
     ...options,
     baseOffset,
     lastOffset: options.lastOffset ?? Math.max(lastOffset, baseOffset),
@@ -184,8 +184,8 @@ function withPayload(batch: Uint8Array, position: number, payload: Uint8Array): 
 type Header = BatchOptions &
   Required<Pick<BatchOptions, 'baseOffset' | 'lastOffset' | 'baseTimestamp' | 'maxTimestamp'>>
 
-/** Compresses what stands after the header, and writes the header. */
-function finish(plain: Buffer, count: number, header: Header): Buffer {
+/** For who writes records by other means: compresses what stands after the header, and writes the header. */
+export function finishBatch(plain: Buffer, count: number, header: Header): Buffer {
   const codec = count === 0 ? 'none' : (header.codec ?? 'none')
   let batch = plain
   if (codec !== 'none') {

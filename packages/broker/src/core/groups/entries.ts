@@ -22,6 +22,11 @@ export interface GroupRecord {
   readonly members: readonly MemberRecord[]
 }
 
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
 export interface OffsetRecord {
   readonly offset: number
   /** -1: none. */
@@ -36,10 +41,8 @@ export interface OffsetRecord {
 export type GroupEntry =
   { readonly kind: 'group'; readonly groupId: string; readonly value: GroupRecord | null } | OffsetEntry
 
-export interface OffsetEntry {
+export interface OffsetEntry extends TopicPartition {
   readonly kind: 'offset'
   readonly groupId: string
-  readonly topic: string
-  readonly partition: number
   readonly value: OffsetRecord | null
 }

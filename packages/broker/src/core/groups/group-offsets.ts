@@ -1,14 +1,9 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { checkMember } from './classic-group.ts'
-import type { GroupEntry, OffsetRecord } from './entries.ts'
+import type { GroupEntry, OffsetRecord, TopicPartition } from './entries.ts'
 import type { Group } from './group.ts'
 import type { MemberIdentity, Moment } from './group-requests.ts'
 import { consumerProtocolType } from './subscribed-topics.ts'
-
-export interface TopicPartition {
-  readonly topic: string
-  readonly partition: number
-}
 
 export interface CommittedOffset extends TopicPartition {
   readonly value: OffsetRecord
@@ -35,32 +30,12 @@ export function checkCommit(group: Group, request: OffsetCommitRequest): ErrorCo
   return group.is('CompletingRebalance') ? ErrorCode.REBALANCE_IN_PROGRESS : ErrorCode.NONE
 }
 
-const keyOf = (topic: string, partition: number): string => `${partition} ${topic}`
-
-export function noteInFlight(group: Group, { topic, partition }: TopicPartition): void {
-  const key = keyOf(topic, partition)
-  const known = group.offsetsInFlight.get(key)
-  if (known === undefined) group.offsetsInFlight.set(key, { topic, partition, count: 1 })
-  else known.count++
-}
-
-export function noteLanded(group: Group, { topic, partition }: TopicPartition): void {
-  const key = keyOf(topic, partition)
-  const known = group.offsetsInFlight.get(key)
-  if (known === undefined) return
-  if (known.count === 1) group.offsetsInFlight.delete(key)
-  else known.count--
-}
-
-export const isInFlight = (group: Group, topic: string, partition: number): boolean =>
-  group.offsetsInFlight.has(keyOf(topic, partition))
-
 /** Everything that the group committed, or is committing. */
 export function allOffsets(group: Group): TopicPartition[] {
   const committed = [...group.offsets].flatMap(([topic, partitions]) =>
     [...partitions.keys()].map(partition => ({ topic, partition })),
   )
-  const coming = [...group.offsetsInFlight.values()].filter(
+  const coming = [...group.commitsInFlight.partitions()].filter(
     ({ topic, partition }) => group.offset(topic, partition) === undefined,
   )
   return [...committed, ...coming.map(({ topic, partition }) => ({ topic, partition }))]
@@ -91,7 +66,7 @@ export function expiredOffsets(group: Group, now: Moment, retentionMs: number): 
   const expired: TopicPartition[] = []
   for (const [topic, partitions] of group.offsets) {
     for (const [partition, offset] of partitions) {
-      if (isInFlight(group, topic, partition)) continue
+      if (group.commitsInFlight.has(topic, partition)) continue
       const base = baseOf(topic, offset)
       if (base === null) continue
       const endMs = offset.expireTimestampMs >= 0 ? offset.expireTimestampMs : base + retentionMs

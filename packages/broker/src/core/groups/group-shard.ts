@@ -1,6 +1,6 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { ClassicGroup } from './classic-group.ts'
-import type { GroupEntry, OffsetRecord } from './entries.ts'
+import type { GroupEntry, OffsetRecord, TopicPartition } from './entries.ts'
 import { Group } from './group.ts'
 import { loadedGroup } from './loaded-group.ts'
 import {
@@ -8,12 +8,8 @@ import {
   checkCommit,
   checkOffsetDeletion,
   expiredOffsets,
-  isInFlight,
-  noteInFlight,
-  noteLanded,
   offsetTombstone,
   type OffsetCommitRequest,
-  type TopicPartition,
 } from './group-offsets.ts'
 import {
   joinRefused,
@@ -26,7 +22,7 @@ import {
   type SyncRequest,
 } from './group-requests.ts'
 import { joinTimer, syncTimer } from './rebalance.ts'
-import { Step, type Effects } from './step.ts'
+import { Step, type Effects, type Write } from './step.ts'
 import { TransactionalOffsets } from './transactional-offsets.ts'
 import { groupWriteError, offsetWriteError } from './write-errors.ts'
 
@@ -106,13 +102,13 @@ export class GroupShard {
       this.#step.reply(token, { errorCode: refusal, isRefused: refusal !== ErrorCode.NONE })
       return
     }
-    const of = group
-    for (const offset of offsets) noteInFlight(of, offset)
+    const { commitsInFlight } = group
+    commitsInFlight.begin(offsets)
     const entries = offsets.map(
       ({ topic, partition, value }) => ({ kind: 'offset', groupId, topic, partition, value }) as const,
     )
     this.#step.write(entries, errorCode => {
-      for (const offset of offsets) noteLanded(of, offset)
+      commitsInFlight.end(offsets)
       this.#step.reply(token, { errorCode: offsetWriteError(errorCode), isRefused: false })
     })
   }
@@ -127,7 +123,7 @@ export class GroupShard {
   isUnstable(groupId: string, topic: string, partition: number): boolean {
     const group = this.#groups.get(groupId)
     if (group === undefined || group.is('Dead')) return false
-    return isInFlight(group, topic, partition) || this.#transactional.isOpen(groupId, { topic, partition })
+    return group.commitsInFlight.has(topic, partition) || this.#transactional.isOpen(groupId, { topic, partition })
   }
 
   /** Replies to `token` when the tombstones are written. */
@@ -192,8 +188,8 @@ export class GroupShard {
   }
 
   /** The write is committed (replay its entries first) or failed. */
-  onWritten(writeId: number, errorCode: ErrorCode, now: Moment): void {
-    this.#step.finishWrite(writeId, errorCode, now)
+  onWritten(write: Write, errorCode: ErrorCode, now: Moment): void {
+    write.finish(errorCode, now)
   }
 
   /** What one committed record says. */

@@ -1,4 +1,5 @@
 import { assert } from '@millrace/runtime/invariant'
+import { CommitsInFlight } from './commits-in-flight.ts'
 import type { GroupRecord, OffsetRecord } from './entries.ts'
 import { nothing, type GroupProtocol, type JoinedMember } from './group-requests.ts'
 import { consumerProtocolType, subscribedTopics } from './subscribed-topics.ts'
@@ -64,8 +65,8 @@ export class Group {
   /** As the log has it: changed by replay only. */
   record: GroupRecord | null = null
   readonly offsets = new Map<string, Map<number, OffsetRecord>>()
-  /** Offsets that are being written, with how many times: a deletion of the group deletes these too. */
-  readonly offsetsInFlight = new Map<string, { topic: string; partition: number; count: number }>()
+  /** A deletion of the group deletes these too. */
+  readonly commitsInFlight = new CommitsInFlight()
 
   constructor(groupId: string, wallMs: number) {
     this.groupId = groupId

@@ -3,9 +3,21 @@ import type { GroupEntry } from './entries.ts'
 import type { GroupReply, Moment } from './group-requests.ts'
 
 /** To be appended in one batch; `GroupShard.onWritten` is told how that ended. */
-export interface Write {
-  readonly writeId: number
+export class Write {
   readonly entries: readonly GroupEntry[]
+  #onWritten: WriteOutcome | null
+
+  constructor(entries: readonly GroupEntry[], onWritten: WriteOutcome) {
+    this.entries = entries
+    this.#onWritten = onWritten
+  }
+
+  /** Runs what waited for it; once. */
+  finish(errorCode: ErrorCode, now: Moment): void {
+    const onWritten = this.#onWritten
+    this.#onWritten = null
+    onWritten?.(errorCode, now)
+  }
 }
 
 /** The answer of a request that was parked under `token`, or is answered at once. Exactly one per token. */
@@ -31,8 +43,6 @@ export class Step {
   #writes: Write[] = []
   #replies: Reply[] = []
   #timers: TimerChange[] = []
-  readonly #waiting = new Map<number, WriteOutcome>()
-  #nextWriteId = 0
 
   reply(token: number, response: GroupReply): void {
     this.#replies.push({ token, response })
@@ -44,16 +54,7 @@ export class Step {
 
   /** `onWritten` runs in a later step. */
   write(entries: readonly GroupEntry[], onWritten: WriteOutcome): void {
-    const writeId = this.#nextWriteId++
-    this.#waiting.set(writeId, onWritten)
-    this.#writes.push({ writeId, entries })
-  }
-
-  /** Runs what waited for a write; once. */
-  finishWrite(writeId: number, errorCode: ErrorCode, now: Moment): void {
-    const outcome = this.#waiting.get(writeId)
-    this.#waiting.delete(writeId)
-    outcome?.(errorCode, now)
+    this.#writes.push(new Write(entries, onWritten))
   }
 
   get isEmpty(): boolean {

@@ -69,9 +69,9 @@ test('a group that has only offsets of an open transaction: it is there, empty, 
   const later = { monotonicMs: 2 * minute, wallMs: now.wallMs + 2 * minute }
   const written = (shard: GroupShard): number => {
     const { writes } = shard.take()
-    for (const { writeId, entries } of writes) {
-      for (const entry of entries) shard.replay(entry, later.wallMs)
-      shard.onWritten(writeId, 0, later)
+    for (const write of writes) {
+      for (const entry of write.entries) shard.replay(entry, later.wallMs)
+      shard.onWritten(write, 0, later)
     }
     return writes.length
   }

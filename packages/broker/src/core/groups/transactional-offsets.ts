@@ -1,5 +1,4 @@
-import type { TopicPartition } from './group-offsets.ts'
-import type { OffsetEntry } from './entries.ts'
+import type { OffsetEntry, TopicPartition } from './entries.ts'
 
 interface OpenOffset {
   readonly entry: OffsetEntry

@@ -1,4 +1,4 @@
-import { applied, int, short, long, notYet, atLeast, type SettingRow } from '../setting.ts'
+import { applied, int, short, long, atLeast, type SettingRow } from '../setting.ts'
 
 /** Consumer groups and their offsets. */
 export const groupSettings = {
@@ -37,21 +37,21 @@ export const groupSettings = {
     doc: 'Acknowledgements that an offset commit waits for.',
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/offset-writes.test.ts'),
   }),
   'offsets.commit.timeout.ms': int('5000', {
     doc: 'How long an offset commit waits for its replicas.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/offset-writes.test.ts'),
   }),
   'offsets.load.buffer.size': int('5242880', {
     doc: 'Bytes read at a time while offsets are loaded.',
     range: atLeast(1),
     update: 'read-only',
     importance: 'HIGH',
-    status: notYet('groups'),
+    status: applied('packages/broker/src/coordinators/offset-writes.test.ts'),
   }),
   'offsets.retention.check.interval.ms': long('600000', {
     doc: 'Time between two looks for offsets to forget.',
