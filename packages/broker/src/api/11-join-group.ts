@@ -9,7 +9,6 @@ import { joinGroupRequest, joinGroupResponse } from '@millrace/protocol/messages
 import { uuidText } from '../metadata/uuid.ts'
 import type { GroupServices } from './group-services.ts'
 import { defineParkedHandler } from './handler.ts'
-import { ownCopies } from './own-copy.ts'
 
 export default defineParkedHandler(
   joinGroupRequest,
@@ -19,12 +18,11 @@ export default defineParkedHandler(
     const { apiVersion } = context
     const { groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs } = request
     const clientId = context.clientId ?? ''
-    const metadata = ownCopies(request.protocols.map(protocol => protocol.metadata))
     const join = {
       ...{ groupId, memberId, groupInstanceId, protocolType, sessionTimeoutMs, clientId },
       clientHost: `/${context.clientAddress}`,
       rebalanceTimeoutMs: apiVersion === 0 ? sessionTimeoutMs : request.rebalanceTimeoutMs,
-      protocols: request.protocols.map(({ name }, index) => ({ name, metadata: metadata[index]! })),
+      protocols: request.protocols,
       freshMemberId: memberId === '' ? `${groupInstanceId ?? clientId}-${uuidText(random)}` : '',
       requiresKnownMemberId: apiVersion >= 4 && groupInstanceId === null,
       supportsSkippingAssignment: apiVersion >= 9,

@@ -9,7 +9,6 @@ import { syncGroupRequest, syncGroupResponse } from '@millrace/protocol/messages
 import { syncRefused } from '../core/groups/group-requests.ts'
 import type { GroupServices } from './group-services.ts'
 import { defineParkedHandler } from './handler.ts'
-import { ownCopies } from './own-copy.ts'
 
 export default defineParkedHandler(
   syncGroupRequest,
@@ -21,9 +20,7 @@ export default defineParkedHandler(
       reply({ throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) })
       return
     }
-    const parts = ownCopies(request.assignments.map(({ assignment }) => assignment))
-    const assignments = request.assignments.map(({ memberId }, index) => ({ memberId, assignment: parts[index]! }))
-    groups.sync({ ...request, assignments }, synced => reply({ throttleTimeMs: 0, ...synced }))
+    groups.sync(request, synced => reply({ throttleTimeMs: 0, ...synced }))
   },
   // What the group keeps of it is copied.
   { retainFrom: Infinity },

@@ -11,6 +11,7 @@ import {
   type Moment,
   type SyncRequest,
 } from './group-requests.ts'
+import { ownCopies } from './own-copy.ts'
 import { newMemberJoinTimeoutMs, pendingTimer, Rebalance, sessionTimer } from './rebalance.ts'
 import type { Step } from './step.ts'
 import { groupWriteError } from './write-errors.ts'
@@ -256,12 +257,13 @@ export class ClassicGroup {
 
   /** What the leader decided is written before anybody gets it: the next coordinator must know the same. */
   #assign(group: Group, request: SyncRequest): void {
-    const given = new Map(request.assignments.map(({ memberId, assignment }) => [memberId, assignment]))
-    const assignmentOf = ({ memberId }: Member): Buffer => given.get(memberId) ?? nothing
     const { generation } = group
     // Asked twice: one assignment per generation goes into the log, the one that is handed out.
     if (group.assigningGeneration === generation) return
     group.assigningGeneration = generation
+    const parts = ownCopies(request.assignments.map(({ assignment }) => assignment))
+    const given = new Map(request.assignments.map(({ memberId }, index) => [memberId, parts[index]!]))
+    const assignmentOf = ({ memberId }: Member): Buffer => given.get(memberId) ?? nothing
     const value = group.toRecord(assignmentOf)
     this.#step.write([{ kind: 'group', groupId: group.groupId, value }], (errorCode, now) => {
       if (group.assigningGeneration === generation) group.assigningGeneration = null

@@ -17,6 +17,7 @@ export interface GroupSettings {
   readonly offsetsRetentionMs: number
 }
 
+/** Of a request: `metadata` is a view of its bytes, good for as long as the step. Who keeps it, copies it. */
 export interface GroupProtocol {
   readonly name: string
   readonly metadata: Buffer
@@ -70,6 +71,7 @@ export interface SyncRequest extends MemberIdentity {
   /** Null before v5. */
   readonly protocolType: string | null
   readonly protocolName: string | null
+  /** Views too. */
   readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[]
 }
 

@@ -2,6 +2,7 @@ import { assert } from '@millrace/runtime/invariant'
 import { CommitsInFlight } from './commits-in-flight.ts'
 import type { GroupRecord, OffsetRecord } from './entries.ts'
 import { nothing, type GroupProtocol, type JoinedMember } from './group-requests.ts'
+import { ownCopies } from './own-copy.ts'
 import { consumerProtocolType, subscribedTopics } from './subscribed-topics.ts'
 
 /** Names as Kafka's tools show them. */
@@ -163,7 +164,7 @@ export class Group {
   noteSubscribedTopics(): void {
     this.subscribedTopics =
       this.protocolType === consumerProtocolType
-        ? subscribedTopics([...this.members.values()].map(member => this.metadataOf(member)))
+        ? subscribedTopics(new Set([...this.members.values()].map(member => this.metadataOf(member))))
         : null
   }
 
@@ -206,15 +207,18 @@ export class Group {
 
   /** The only way to change them: who knows how many is counted here. */
   setProtocols(member: Member, protocols: readonly GroupProtocol[]): void {
+    if (sameProtocols(member.protocols, protocols)) return
     this.count(member, -1)
     member.protocols = this.shared(protocols)
     this.count(member, 1)
   }
 
-  /** Most members of most groups can do the same: then they hold the same. */
+  /** What is kept of the protocols of a request. Most members of most groups can do the same: then they hold the same. */
   private shared(protocols: readonly GroupProtocol[]): readonly GroupProtocol[] {
     const leader = this.leaderId === null ? undefined : this.members.get(this.leaderId)
-    return leader !== undefined && sameProtocols(leader.protocols, protocols) ? leader.protocols : protocols
+    if (leader !== undefined && sameProtocols(leader.protocols, protocols)) return leader.protocols
+    const copies = ownCopies(protocols.map(({ metadata }) => metadata))
+    return protocols.map(({ name }, index) => ({ name, metadata: copies[index]! }))
   }
 
   private count({ protocols }: Member, by: 1 | -1): void {
