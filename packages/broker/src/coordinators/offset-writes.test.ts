@@ -30,7 +30,9 @@ class Rig {
 
   static async start(properties: Readonly<Record<string, string>>): Promise<Rig> {
     const made = new Rig(await MemoryLogs.open(), properties)
+    const applied = made.#lead()
     await made.time.run()
+    await applied
     return made
   }
 
@@ -45,13 +47,13 @@ class Rig {
       logs: logs.directories,
       metadata: this.#metadata,
       clock: this.time,
+      timers: this.time,
       logger: silentLogger,
       brokerEpoch: () => 41,
       replication: {
         followers: { follow: () => {}, unfollow: () => {} },
         proposals: { propose: () => {} },
         proof: { mayLead: () => true },
-        timers: this.time,
         lagTimeMaxMs: 30_000,
         sessionTimeoutMs: 18_000,
       },
@@ -62,13 +64,12 @@ class Rig {
       ...emptyOf(updateMetadataRequest),
       liveBrokers: [1, 2].map(id => ({ id, v0Host: '', v0Port: 0, endpoints, rack: null })),
     })
-    this.#lead()
     this.groups = this.#coordinator()
   }
 
   /** This broker leads, and broker 2 is in sync. */
-  #lead(): void {
-    const [row] = this.#partitions.applyLeaderAndIsr({
+  async #lead(): Promise<void> {
+    const [row] = await this.#partitions.applyLeaderAndIsr({
       ...emptyOf(leaderAndIsrRequest),
       ...{ controllerId: 1, controllerEpoch: 1, brokerEpoch: 41 },
       topicStates: [
