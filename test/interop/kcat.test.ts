@@ -23,7 +23,9 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
   describe.each(kinds)('%s coordination', kind => {
     let cluster: MillraceCluster
     let expected: string
-    const file = realFile()
+    // Where a broker keeps its metadata makes no difference to records: once with much is enough.
+    const mebibytes = kind === 'embedded' ? 100 : 10
+    const file = realFile(mebibytes)
     beforeAll(async () => {
       cluster = await startMillrace(kind)
       expected = await digestOfFile(file)
@@ -57,12 +59,14 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         'queue.buffering.max.messages=2000000',
         '-X',
         'linger.ms=20',
+        '-X',
+        'sticky.partitioning.linger.ms=0', // a partition of its own for each record, so that all get some
         '-l',
         file,
       ])
 
     test.each(codecs)(
-      'one partition, %s: 100 MB come back byte for byte, stored with that codec',
+      `one partition, %s: ${mebibytes} MB come back byte for byte, stored with that codec`,
       async (codec, id) => {
         const topic = `one-${codec}`
         await create(topic, 1)
@@ -70,7 +74,7 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
         const { stdout } = await kcat(['-C', '-t', topic, '-p', '0', '-o', 'beginning', '-e', '-q'])
         expect(createHash('sha256').update(stdout).digest('hex')).toBe(expected)
         const batches = storedBatches(cluster.logDirs, topic, 0)
-        expect(batches.length).toBeGreaterThan(50)
+        expect(batches.length).toBeGreaterThan(mebibytes / 2)
         expectCodec(batches, id)
       },
     )
@@ -80,16 +84,14 @@ describeWith(['kcat', 'kafka'], 'kcat', () => {
       await create(topic, 6)
       await produce(topic, codec)
       const all: string[] = []
-      let wellFilled = 0 // librdkafka sticks to a partition for a while: one or two may get little
       for (let partition = 0; partition < 6; partition++) {
         const { stdout } = await kcat(['-C', '-t', topic, '-p', String(partition), '-o', 'beginning', '-e', '-q'])
         const lines = linesOf(stdout)
-        if (lines.length > 1000) wellFilled++
+        expect(lines.length).toBeGreaterThan(100 * mebibytes)
         expect(lines.findIndex((line, i) => i > 0 && line <= lines[i - 1]!)).toBe(-1)
         for (const line of lines) all.push(line)
         expectCodec(storedBatches(cluster.logDirs, topic, partition), id)
       }
-      expect(wellFilled).toBeGreaterThanOrEqual(3)
       all.sort()
       const digest = createHash('sha256')
       for (const line of all) digest.update(line, 'latin1').update('\n')

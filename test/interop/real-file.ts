@@ -12,15 +12,15 @@ import {
 import { join } from 'node:path'
 import { root } from '../../scripts/pinned-node.js'
 
-const wantedBytes = 104_857_600
 const cache = join(root, 'node_modules', '.cache', 'millrace')
 
 /**
- * A real text file of at least 100 MiB: the lines of the sources under node_modules, each with its number in front, so that
+ * A real text file of at least that many MiB: the lines of the sources under node_modules, each with its number in front, so that
  * order and completeness can be told from the lines alone. Made once and kept.
  */
-export function realFile(): string {
-  const path = join(cache, 'real-file.txt')
+export function realFile(mebibytes: number): string {
+  const wantedBytes = mebibytes * 1024 * 1024
+  const path = join(cache, `real-file-${mebibytes}.txt`)
   if (existsSync(path) && statSync(path).size >= wantedBytes) return path
   mkdirSync(cache, { recursive: true })
   const unfinished = `${path}.${process.pid}`
