@@ -9,6 +9,7 @@ import { messageTimestampAt } from '@millrace/protocol/records/message-set'
 import { FileSuffix, fileName } from '@millrace/protocol/storage/file-names'
 import { encodeTransactionIndex } from '@millrace/protocol/storage/transaction-index'
 import type { TransactionIndexEntry } from '@millrace/protocol/storage/transaction-index'
+import { assert } from '@millrace/runtime/invariant'
 import type { File } from '@millrace/runtime/ports'
 import { IndexBuilder } from './index-builder.ts'
 import type { LogContext } from './log-context.ts'
@@ -27,15 +28,14 @@ const segmentSuffixes = [
  */
 export class CleanedSegment {
   readonly baseOffset: number
-  /** Bytes of batches, those that are not written yet included. */
+  /** Bytes of its batches, those that are not written yet included. */
   size = 0
   readonly #context: LogContext
   readonly #folder: { readonly path: string }
-  readonly #buffer: Buffer
   readonly #indexes: IndexBuilder
   readonly #transactions: TransactionIndexEntry[] = []
   #log: File | null
-  #buffered = 0
+  #writtenSize = 0
 
   /** Makes the file, over one that an earlier attempt left. */
   constructor(
@@ -43,7 +43,6 @@ export class CleanedSegment {
     options: {
       readonly folder: { readonly path: string }
       readonly baseOffset: number
-      readonly bufferBytes: number
       readonly indexIntervalBytes: number
     },
   ) {
@@ -53,39 +52,22 @@ export class CleanedSegment {
     this.#indexes = new IndexBuilder(options.baseOffset, options.indexIntervalBytes)
     this.#log = context.world.files.open(this.#path(FileSuffix.log, FileSuffix.cleaned), 'create')
     this.#log.truncate(0)
-    this.#buffer = context.bufferPool.take(options.bufferBytes)
   }
 
-  /** Adds the batch at `position`; false when `flush` has to make room first. */
-  append(bytes: Buffer, position: number): boolean {
+  /** The batch at `position` of `bytes` is the next one; `write` brings it to the file some time later. */
+  add(bytes: Buffer, position: number): void {
     const size = batchSizeAt(bytes, position)
-    if (size > this.#buffer.length - this.#buffered) return false
-    bytes.copy(this.#buffer, this.#buffered, position, position + size)
-    this.#buffered += size
-    this.#note(bytes, position, size)
-    return true
+    const isBatch = magicAt(bytes, position) === 2
+    const lastOffset = isBatch ? lastOffsetAt(bytes, position) : baseOffsetAt(bytes, position)
+    const timestamp = isBatch ? maxTimestampAt(bytes, position) : Number(messageTimestampAt(bytes, position))
+    this.#indexes.add(this.size, lastOffset, timestamp)
+    this.size += size
   }
 
-  /** As `append`, for a batch that does not fit: everything is written when it resolves. Bytes written. */
-  async appendLarge(bytes: Buffer, position: number): Promise<number> {
-    const flushed = await this.flush()
-    const size = batchSizeAt(bytes, position)
-    if (size <= this.#buffer.length) {
-      this.append(bytes, position)
-      return flushed
-    }
-    await writeFullyAsync(this.#log!, bytes, position, size, this.size)
-    this.#note(bytes, position, size)
-    return flushed + size
-  }
-
-  /** Writes what is gathered; the number of bytes. */
-  async flush(): Promise<number> {
-    const { size } = this
-    const buffered = this.#buffered
-    await writeFullyAsync(this.#log!, this.#buffer, 0, buffered, size - buffered)
-    this.#buffered = 0
-    return buffered
+  /** Writes the next `size` bytes of what was added, which `bytes` begin with. */
+  async write(bytes: Buffer, size: number): Promise<void> {
+    await writeFullyAsync(this.#log!, bytes, 0, size, this.#writtenSize)
+    this.#writtenSize += size
   }
 
   /** Aborted transactions whose marker is in the segment. */
@@ -95,7 +77,7 @@ export class CleanedSegment {
 
   /** Writes the indexes and sees everything on the disk; the files look as old as `modifiedMs`. */
   async finish(modifiedMs: number): Promise<void> {
-    await this.flush()
+    assert(this.#writtenSize === this.size, 'everything is written before the end')
     this.#indexes.finish()
     await this.#writeIndex(FileSuffix.offsetIndex, this.#indexes.offsets.bytes(), modifiedMs)
     await this.#writeIndex(FileSuffix.timeIndex, this.#indexes.times.bytes(), modifiedMs)
@@ -131,14 +113,6 @@ export class CleanedSegment {
     }
   }
 
-  #note(bytes: Buffer, position: number, size: number): void {
-    const isBatch = magicAt(bytes, position) === 2
-    const lastOffset = isBatch ? lastOffsetAt(bytes, position) : baseOffsetAt(bytes, position)
-    const timestamp = isBatch ? maxTimestampAt(bytes, position) : Number(messageTimestampAt(bytes, position))
-    this.#indexes.add(this.size, lastOffset, timestamp)
-    this.size += size
-  }
-
   async #writeIndex(suffix: string, bytes: Buffer, modifiedMs: number): Promise<void> {
     const file = this.#context.world.files.open(this.#path(suffix, FileSuffix.cleaned), 'create')
     try {
@@ -166,7 +140,6 @@ export class CleanedSegment {
   /** Closes the file; what was written stays, for the next start to throw away. */
   close(): void {
     if (this.#log === null) return
-    this.#context.bufferPool.give(this.#buffer)
     this.#log.close()
     this.#log = null
   }

@@ -172,7 +172,7 @@ export class LogCleaner {
         throttle: this.#throttle,
         dedupeBytes: Math.floor(dedupeBufferBytes / threads),
         loadFactor,
-        ioBytes: Math.max(ioBytesMin, Math.floor(ioBufferBytes / threads / 2)),
+        ioBytes: Math.max(ioBytesMin, Math.floor(ioBufferBytes / threads)),
         isStopped: () => this.#isStopped,
       }).run()
       if (!log.log.isOpen) return

@@ -1,6 +1,8 @@
 import { GzipPieces } from '@millrace/protocol/compression/gzip-pieces'
 import { withCompressedPayload } from '@millrace/protocol/records/batch-builder'
-import { BATCH_HEADER_SIZE } from '@millrace/protocol/records/record-batch'
+import type { BatchCursor } from '@millrace/protocol/records/batch-cursor'
+import { BATCH_HEADER_SIZE, recordCountAt } from '@millrace/protocol/records/record-batch'
+import { assert } from '@millrace/runtime/invariant'
 import { BatchCleaner } from '../core/log/batch-cleaning.ts'
 import type { CleaningRange } from '../core/log/cleanable-range.ts'
 import { CleanedTransactions } from '../core/log/cleaned-transactions.ts'
@@ -26,13 +28,16 @@ export interface LogCleaningOptions {
   readonly dedupeBytes: number
   /** log.cleaner.io.buffer.load.factor */
   readonly loadFactor: number
-  /** This compaction's part of log.cleaner.io.buffer.size, for reading and for writing each. */
+  /** This compaction's part of log.cleaner.io.buffer.size. */
   readonly ioBytes: number
   readonly isStopped: () => boolean
 }
 
 /** From so many bytes on, gzip is done in slices: it takes 35 ms per MiB. */
 const gzipLaterBytes = 64 * 1024
+
+/** What a step of a map that grows costs, in bytes of batches. */
+const growthBytes = 64 * 1024
 
 /** What a compaction did. */
 export interface CleaningReport {
@@ -68,7 +73,7 @@ export class LogCleaning {
     this.#target = options.target
     this.#truncationCount = options.target.truncationCount
     this.#nowMs = options.context.world.clock.wallMs()
-    this.#batches = new SegmentBatches(options.context.bufferPool, options.ioBytes)
+    this.#batches = new SegmentBatches(options.context.world.clock, options.context.bufferPool, options.ioBytes)
   }
 
   async run(): Promise<CleaningReport> {
@@ -117,10 +122,10 @@ export class LogCleaning {
         await throttle.take(cursor.end)
         this.check(segment)
         while (cursor.next()) {
+          const recordCount = cursor.magic === 2 ? recordCountAt(cursor.buffer, cursor.position) : 1
+          while (offsets.grow(recordCount)) if (pace.spend(growthBytes)) await this.rest(segment)
           if (!keys.add(cursor.buffer, cursor.position, cursor.magic)) return
-          if (!pace.spend(cursor.size)) continue
-          await pace.next()
-          this.check(segment)
+          if (pace.spend(cursor.size)) await this.rest(segment)
         }
         position += cursor.position
         this.#indexedBytes += cursor.position
@@ -164,7 +169,6 @@ export class LogCleaning {
     const output = new CleanedSegment(this.#options.context, {
       folder: target.folder,
       baseOffset: origins[0]!.baseOffset,
-      bufferBytes: this.#options.ioBytes,
       indexIntervalBytes: target.log.settings.indexIntervalBytes,
     })
     try {
@@ -177,7 +181,7 @@ export class LogCleaning {
         await this.writeSegment(segment, output, state)
       }
       const modifiedMs = target.modifiedMs(origins.at(-1)!)
-      this.wrote(await output.flush())
+      await this.writeKept(output)
       await output.finish(modifiedMs)
       for (const segment of origins) this.check(segment)
       target.replace(origins, output, modifiedMs)
@@ -196,31 +200,54 @@ export class LogCleaning {
     { cleaner, transactions }: { cleaner: BatchCleaner; transactions: CleanedTransactions },
   ): Promise<void> {
     const { pace, throttle } = this.#options
+    const batches = this.#batches
     for (let position = 0; position < segment.writtenSize;) {
-      const cursor = await this.read(segment, position)
-      await throttle.take(cursor.end)
+      if (batches.isToBeWritten) await this.writeKept(output, segment)
+      const cursor = await this.read(segment, position, output)
+      const { buffer } = batches
+      const start = cursor.position
+      await throttle.take(cursor.end - start)
       this.check(segment)
-      const buffer = cursor.buffer as Buffer
       while (cursor.next()) {
-        const kept = cleaner.clean(buffer, cursor.position, cursor.magic)
+        const kept = cleaner.clean(buffer, cursor.position, cursor.magic, batches.keptSize)
         output.noteTransactions(transactions.takeRetained())
-        if (kept !== 'none') {
-          let [bytes, at] = kept === 'all' ? [buffer, cursor.position] : [cleaner.output, 0]
-          if (cleaner.isToBeGzipped) bytes = await this.gzipped(bytes, segment)
-          if (!output.append(bytes, at)) {
-            const written = await output.appendLarge(bytes, at)
-            this.wrote(written)
-            await throttle.take(written)
-            this.check(segment)
-          }
-        }
-        if (!pace.spend(cursor.size)) continue
-        await pace.next()
-        this.check(segment)
+        if (kept === 'all') output.add(buffer, batches.keep(cursor.position, cursor.size))
+        else if (kept === 'part' && cleaner.isInPlace) {
+          output.add(cleaner.output, 0)
+          batches.keptSize += cleaner.output.length
+        } else if (kept === 'part') await this.keepRebuilt(cleaner, cursor, { segment, output })
+        if (pace.spend(cursor.size)) await this.rest(segment)
       }
-      position += cursor.position
-      this.#readBytes += cursor.position
+      position += cursor.position - start
+      this.#readBytes += cursor.position - start
     }
+  }
+
+  /** What the cleaner made of the cursor's batch, in memory of its own. */
+  private async keepRebuilt(
+    cleaner: BatchCleaner,
+    cursor: BatchCursor,
+    { segment, output }: { segment: Segment; output: CleanedSegment },
+  ): Promise<void> {
+    const batches = this.#batches
+    const rebuilt = cleaner.isToBeGzipped ? await this.gzipped(cleaner.output, segment) : cleaner.output
+    output.add(rebuilt, 0)
+    const end = cursor.position + cursor.size
+    if (batches.add(rebuilt, end)) return
+    // Longer than what it was made of: there is room once what stands in front of it is written, or it is written by itself.
+    await this.writeKept(output, segment)
+    if (batches.add(rebuilt, end)) return
+    await output.write(rebuilt, rebuilt.length)
+    await this.wrote(rebuilt.length, segment)
+  }
+
+  /** Writes what is kept. */
+  private async writeKept(output: CleanedSegment, segment?: Segment): Promise<void> {
+    const batches = this.#batches
+    const { keptSize } = batches
+    await output.write(batches.buffer, keptSize)
+    batches.keptSize = 0
+    await this.wrote(keptSize, segment)
   }
 
   /** The batch with its records compressed. */
@@ -228,22 +255,35 @@ export class LogCleaning {
     const { pace } = this.#options
     const pieces = new GzipPieces(batch.subarray(BATCH_HEADER_SIZE))
     while (!pieces.isDone) {
-      if (!pace.spend(pieces.next())) continue
-      await pace.next()
-      this.check(segment)
+      if (pace.spend(pieces.next())) await this.rest(segment)
     }
     return withCompressedPayload(batch, 0, pieces.result(), 'gzip')
   }
 
-  private async read(segment: Segment, position: number): ReturnType<SegmentBatches['read']> {
+  /** The next batches; where there is no room for them, what is kept is written first. */
+  private async read(segment: Segment, position: number, output?: CleanedSegment): Promise<BatchCursor> {
     this.check(segment)
-    const cursor = await this.#batches.read(segment, position)
+    let cursor = await this.#batches.read(segment, position)
     this.check(segment)
+    if (cursor !== null) return cursor
+    assert(output !== undefined, 'nothing is kept while keys are collected')
+    await this.writeKept(output, segment)
+    cursor = await this.#batches.read(segment, position)
+    this.check(segment)
+    assert(cursor !== null, 'there is room in an empty buffer')
     return cursor
   }
 
-  private wrote(bytes: number): void {
+  private async wrote(bytes: number, segment?: Segment): Promise<void> {
     this.#writtenBytes += bytes
+    await this.#options.throttle.take(bytes)
+    if (segment !== undefined) this.check(segment)
+  }
+
+  /** Until the next slice of the loop begins. */
+  private async rest(segment: Segment): Promise<void> {
+    await this.#options.pace.next()
+    this.check(segment)
   }
 
   /** Throws CleaningAborted where going on would be wrong. */

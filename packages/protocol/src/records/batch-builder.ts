@@ -156,21 +156,12 @@ export function withRecords(
   return rebuilt
 }
 
-/**
- * As `withRecords` for a batch that is not compressed, in memory of the caller's: `rebuilt` is as large as the result, and the records that are
- * left stand behind its first BATCH_HEADER_SIZE bytes.
- */
-export function withHeaderOf(
-  batch: Uint8Array,
-  position: number,
-  rebuilt: Uint8Array,
-  options: { count: number; maxTimestamp: number | bigint },
-): void {
-  rebuilt.set(batch.subarray(position, position + BATCH_HEADER_SIZE))
-  putInt32(rebuilt, 8, rebuilt.length - LOG_OVERHEAD)
-  putInt64(rebuilt, 35, options.maxTimestamp)
-  putInt32(rebuilt, 57, options.count)
-  updateCrc(rebuilt, 0)
+/** For a batch some of whose records were taken away, in its own memory: the header fields, and with them the checksum, that tell of them. */
+export function putRecordFacts(batch: Uint8Array, facts: { count: number; maxTimestamp: number | bigint }): void {
+  putInt32(batch, 8, batch.length - LOG_OVERHEAD)
+  putInt64(batch, 35, facts.maxTimestamp)
+  putInt32(batch, 57, facts.count)
+  updateCrc(batch, 0)
 }
 
 function withPayload(batch: Uint8Array, position: number, payload: Uint8Array): Buffer {

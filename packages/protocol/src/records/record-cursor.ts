@@ -48,6 +48,13 @@ export class RecordCursor {
 
   /** Moves to the next record; false after the last. Throws MalformedRecords. */
   next(): boolean {
+    if (!this.nextOffset()) return false
+    this.readFields()
+    return true
+  }
+
+  /** As `next`, but what stands behind the offset delta is only read by `readFields`: for who drops most records by their offsets. */
+  nextOffset(): boolean {
     const { bytes, end } = this
     if (this.index >= this.count) {
       if (this.stop !== end) throw this.malformed(`${end - this.stop} bytes after the last of ${this.count} records`)
@@ -64,26 +71,31 @@ export class RecordCursor {
     this.offsetDelta = varintAt(bytes, varint.end, stop)
     const fieldsAt = varint.end
     if (fieldsAt < 0) throw this.malformed('its offset delta is no varint')
+    this.bodyAt = bodyAt
+    this.fieldsAt = fieldsAt
+    this.stop = stop
+    this.index++
+    return true
+  }
+
+  /** Key, value and headers of the record that `nextOffset` moved to. Throws MalformedRecords. */
+  readFields(): void {
+    const { bytes, fieldsAt, stop } = this
     const keyLength = varintAt(bytes, fieldsAt, stop)
     const keyAt = varint.end
-    if (keyAt < 0 || keyLength > stop - keyAt) throw this.malformed('its key does not fit')
+    if (keyAt < 0 || keyLength > stop - keyAt) throw this.malformed('its key does not fit', this.index - 1)
     const valueLength = varintAt(bytes, keyLength > 0 ? keyAt + keyLength : keyAt, stop)
     const valueAt = varint.end
-    if (valueAt < 0 || valueLength > stop - valueAt) throw this.malformed('its value does not fit')
+    if (valueAt < 0 || valueLength > stop - valueAt) throw this.malformed('its value does not fit', this.index - 1)
     const headersAt = valueLength > 0 ? valueAt + valueLength : valueAt
     const hasNoHeaders = headersAt === stop - 1 && bytes[headersAt] === 0
     if (!hasNoHeaders && afterHeaders(bytes, headersAt, stop) !== stop) {
-      throw this.malformed('its headers are malformed or do not end where it ends')
+      throw this.malformed('its headers are malformed or do not end where it ends', this.index - 1)
     }
-    this.bodyAt = bodyAt
-    this.fieldsAt = fieldsAt
     this.keyAt = keyAt
     this.keyLength = keyLength
     this.valueAt = valueAt
     this.valueLength = valueLength
-    this.stop = stop
-    this.index++
-    return true
   }
 
   private malformed(reason: string, recordIndex = this.index): MalformedRecords {

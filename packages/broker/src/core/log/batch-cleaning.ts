@@ -1,6 +1,6 @@
 import { knownCodecName, Codec } from '@millrace/protocol/compression/codec'
 import type { CodecName } from '@millrace/protocol/compression/codec'
-import { buildBatch, withHeaderOf, withRecords } from '@millrace/protocol/records/batch-builder'
+import { buildBatch, putRecordFacts, withRecords } from '@millrace/protocol/records/batch-builder'
 import type { BatchOptions, CopiedRecord } from '@millrace/protocol/records/batch-builder'
 import {
   isMessageCrcValidAt,
@@ -38,8 +38,6 @@ import type { LastRecord } from './producer-state.ts'
 
 /** As for appends: a batch of more than that has never been validated. */
 const decompressedBytesMax = 128 * 1024 * 1024
-/** Most batches are smaller. */
-const roomBytesMin = 64 * 1024
 
 export interface BatchCleanerOptions {
   readonly offsets: OffsetMap
@@ -70,13 +68,14 @@ export type Kept = 'all' | 'part' | 'none'
 export class BatchCleaner {
   /** After `part`, until the next batch. */
   output: Buffer = nothing
+  /** `output` lies in the buffer of its origin, from `target` on. */
+  isInPlace = false
   /** The records of `output` are plain, and the caller has to compress them with gzip (`GzipPieces`). */
   isToBeGzipped = false
   #facts: CleanedSegmentFacts = { lastRecords: new Map(), keepsLegacyTombstones: true }
   readonly #options: BatchCleanerOptions
   readonly #cursor = new RecordCursor()
   readonly #kept = new KeptRecords()
-  #room: Buffer = nothing
   /** What the cursor walks where the batch is compressed. */
   #payload: Uint8Array | null = null
 
@@ -88,9 +87,14 @@ export class BatchCleaner {
     this.#facts = facts
   }
 
-  /** The batch at `position`, which must lie wholly in `buffer`. Throws DamagedBatch, MalformedRecords and CorruptPayload. */
-  clean(buffer: Uint8Array, position: number, magic: number): Kept {
+  /**
+   * The batch at `position`, which must lie wholly in `buffer`. What is left of a batch that is not compressed is put into the same buffer, from `target`
+   * on, which is `position` or before it: everything from there to the batch's end may be written over. Throws DamagedBatch, MalformedRecords and
+   * CorruptPayload.
+   */
+  clean(buffer: Buffer, position: number, magic: number, target = position): Kept {
     this.isToBeGzipped = false
+    this.isInPlace = false
     if (magic < 2) return this.cleanMessage(buffer, position, magic as 0 | 1)
     const isControl = isControlAt(buffer, position)
     const mayGo = this.#options.transactions.onBatch(buffer, position)
@@ -109,7 +113,7 @@ export class BatchCleaner {
     if (!isCrcValidAt(buffer, position)) throw new DamagedBatch(baseOffsetAt(buffer, position))
     if (count === 0) this.output = emptied(buffer, position)
     else if (startsHorizon) this.output = this.withHorizon(buffer, position)
-    else this.output = this.withoutOthers(buffer, position)
+    else this.output = this.withoutOthers(buffer, position, target)
     return 'part'
   }
 
@@ -119,8 +123,10 @@ export class BatchCleaner {
     const cursor = this.#cursor
     const baseOffset = baseOffsetAt(buffer, position)
     const dropsTombstones = this.isHorizonPast(buffer, position)
-    while (cursor.next()) {
+    while (cursor.nextOffset()) {
       const offset = baseOffset + cursor.offsetDelta
+      if (offsets.isReplaced(offset)) continue
+      cursor.readFields()
       if (offset > latestOffset) {
         this.#kept.add(cursor)
         continue
@@ -155,7 +161,7 @@ export class BatchCleaner {
   }
 
   /** The records that stay, their bytes as they are. */
-  private withoutOthers(buffer: Uint8Array, position: number): Buffer {
+  private withoutOthers(buffer: Buffer, position: number, target: number): Buffer {
     const kept = this.#kept
     let maxTimestamp: number | bigint = exactMaxTimestampAt(buffer, position)
     if (!isLogAppendTimeAt(buffer, position)) {
@@ -167,16 +173,13 @@ export class BatchCleaner {
       const codec = this.codecOf(buffer, position)
       return withRecords(buffer, position, kept.bytesOf(this.#cursor.bytes), { ...fields, codec })
     }
-    const rebuilt = this.room(BATCH_HEADER_SIZE + kept.size)
-    kept.copyTo(rebuilt, BATCH_HEADER_SIZE, this.#cursor.bytes)
-    withHeaderOf(buffer, position, rebuilt, fields)
+    // Each byte goes to where it is or further to the front, the first ones first: none is written over before it is moved.
+    this.isInPlace = true
+    buffer.copyWithin(target, position, position + BATCH_HEADER_SIZE)
+    const end = kept.moveTo(target + BATCH_HEADER_SIZE, buffer)
+    const rebuilt = buffer.subarray(target, end)
+    putRecordFacts(rebuilt, fields)
     return rebuilt
-  }
-
-  /** Memory for one batch, which the next one takes again: a buffer each would be most of what the collector has to do. */
-  private room(size: number): Buffer {
-    if (this.#room.length < size) this.#room = Buffer.allocUnsafeSlow(Math.max(size, roomBytesMin))
-    return this.#room.subarray(0, size)
   }
 
   /** What the output is made with. */
@@ -293,17 +296,25 @@ class KeptRecords {
     const stretches = this.#stretches
     if (stretches.length === 2) return bytes.subarray(stretches[0], stretches[1])
     const kept = Buffer.allocUnsafe(this.size)
-    this.copyTo(kept, 0, bytes)
+    for (let index = 0, at = 0; index < stretches.length; index += 2) {
+      const stretch = bytes.subarray(stretches[index], stretches[index + 1])
+      kept.set(stretch, at)
+      at += stretch.length
+    }
     return kept
   }
 
-  copyTo(target: Uint8Array, position: number, bytes: Uint8Array): void {
+  /** Moves them together within `bytes`, from `target` on; where they end. */
+  moveTo(target: number, bytes: Uint8Array): number {
     const stretches = this.#stretches
-    for (let index = 0, at = position; index < stretches.length; index += 2) {
-      const stretch = bytes.subarray(stretches[index], stretches[index + 1])
-      target.set(stretch, at)
-      at += stretch.length
+    let at = target
+    for (let index = 0; index < stretches.length; index += 2) {
+      const start = stretches[index]!
+      const stop = stretches[index + 1]!
+      if (at !== start) bytes.copyWithin(at, start, stop)
+      at += stop - start
     }
+    return at
   }
 
   /** One by one, for a batch that is written anew; `cursor` stands before the first record. */

@@ -84,6 +84,59 @@ test.each([
   expect(map.isLatest(unknown, 0, unknown.length, firstOffset - 1)).toBe(true)
 })
 
+test.each([
+  ['in steps, before its keys are put', true],
+  ['in one go, by whoever did not say how many keys come', false],
+])('offset map: more keys than a small table holds: grows %s, and forgets nothing', (_, isAnnounced) => {
+  const random = new SeededRandom(11)
+  const keysMax = 300_000
+  const bytesMax = 12_000_000
+  const map = new OffsetMap({ bytesMax, loadFactor: 0.9, keysMax, secret, firstOffset: 0 })
+  const offsets = new Map<number, number>()
+  const key = Buffer.alloc(4)
+  const sizes = new Set<number>()
+  let steps = 0
+  for (let offset = 0; offset < keysMax;) {
+    const count = 1 + random.below(3000)
+    if (isAnnounced) {
+      while (map.grow(count)) steps++
+      sizes.add(map.bytes)
+    }
+    for (let index = 0; index < count && offset < keysMax; index++, offset++) {
+      const value = random.below(250_000)
+      key.writeInt32LE(value)
+      if (!map.putSoon(key, 0, 4, offset)) throw new Error(`no room at ${offset}`)
+      offsets.set(value, offset)
+    }
+    expect(map.putWaiting()).toBe(true)
+    // Room that was made is there: nothing grows while keys are put.
+    if (isAnnounced) expect(sizes).toContain(map.bytes)
+  }
+  expect([map.size, map.latestOffset]).toEqual([offsets.size, keysMax - 1])
+  // 32 Ki slots, four times as many, and then as many as the keys may need.
+  if (isAnnounced) expect([sizes.size, steps]).toEqual([3, 8 + 32])
+  expect(map.bytes).toBeLessThanOrEqual(bytesMax)
+  for (let value = 0; value < 250_000; value++) {
+    key.writeInt32LE(value)
+    if (map.get(key, 0, 4) !== (offsets.get(value) ?? -1)) throw new Error(`key ${value}`)
+  }
+  let latest = 0
+  for (let offset = 0; offset < keysMax; offset++) if (!map.isReplaced(offset)) latest++
+  expect(latest).toBe(offsets.size)
+})
+
+test('offset map: keys put amid its growth: it is finished first', () => {
+  const map = new OffsetMap({ bytesMax: 24_000_000, loadFactor: 0.9, keysMax: 900_000, secret })
+  const key = Buffer.alloc(4)
+  for (let value = 0; value < 20_000; value++) map.put(key, 0, key.writeInt32LE(value), value)
+  expect(map.grow(10_000)).toBe(true)
+  for (let value = 20_000; value < 40_000; value++) map.put(key, 0, key.writeInt32LE(value), value)
+  expect(map.size).toBe(40_000)
+  for (let value = 0; value < 40_000; value++) {
+    if (map.get(key, 0, key.writeInt32LE(value)) !== value) throw new Error(`key ${value}`)
+  }
+})
+
 test('offset map: few keys: takes little memory, however much it may have; gives it back', () => {
   const map = new OffsetMap({ bytesMax: 128 * 1024 * 1024, loadFactor: 0.9, keysMax: 1000, secret })
   expect(map.bytes).toBeLessThan(40_000)
