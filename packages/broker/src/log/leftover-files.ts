@@ -4,16 +4,36 @@ import type { LogContext } from './log-context.ts'
 import { HeaderScan } from './header-scan.ts'
 
 interface NamedFile extends SegmentFileName {
+  readonly name: string
   readonly path: string
 }
 
 /**
  * Finishes or undoes what a stop interrupted (reference 4.7): removes `.deleted` and `.cleaned`; renames the `.swap` files of a finished
- * compaction over the segments that they replace; removes indexes that have no `.log`.
+ * compaction over the segments that they replace; removes indexes that have no `.log`. The names of all that is there afterwards.
  */
-export function clearLeftovers(context: LogContext, folder: string): void {
+export function clearLeftovers(context: LogContext, folder: string): string[] {
   const { files } = context.world
-  const listed = listSegmentFiles(context, folder)
+  let names = files.list(folder)
+  if (segmentFilesOf(folder, names).some(({ transient }) => transient !== '')) {
+    settleTransients(context, folder, names)
+    names = files.list(folder)
+  }
+  const current = segmentFilesOf(folder, names)
+  const logs = new Set(current.filter(({ suffix }) => suffix === FileSuffix.log).map(({ baseOffset }) => baseOffset))
+  const orphans = new Set<string>()
+  for (const { name, path, suffix, baseOffset } of current) {
+    if (suffix === FileSuffix.producerSnapshot || logs.has(baseOffset)) continue
+    context.logger.warn('index without a segment removed', { path })
+    files.remove(path)
+    orphans.add(name)
+  }
+  return orphans.size === 0 ? names : names.filter(name => !orphans.has(name))
+}
+
+function settleTransients(context: LogContext, folder: string, names: readonly string[]): void {
+  const { files } = context.world
+  const listed = segmentFilesOf(folder, names)
   const cleaned = listed.filter(({ transient }) => transient === FileSuffix.cleaned)
   // Swap files from the smallest unfinished output on belong to it (KAFKA-6264).
   const firstUnfinished = Math.min(...cleaned.map(({ baseOffset }) => baseOffset))
@@ -28,21 +48,13 @@ export function clearLeftovers(context: LogContext, folder: string): void {
     folder,
     listed.filter(file => file.transient === FileSuffix.swap && !isUnfinished(file)),
   )
-
-  const current = listSegmentFiles(context, folder)
-  const logs = new Set(current.filter(({ suffix }) => suffix === FileSuffix.log).map(({ baseOffset }) => baseOffset))
-  for (const file of current) {
-    if (file.suffix === FileSuffix.producerSnapshot || logs.has(file.baseOffset)) continue
-    context.logger.warn('index without a segment removed', { path: file.path })
-    files.remove(file.path)
-  }
 }
 
 /** Files of segments and snapshots; everything else in the folder is somebody else's. */
-function listSegmentFiles(context: LogContext, folder: string): NamedFile[] {
-  return context.world.files.list(folder).flatMap(name => {
+function segmentFilesOf(folder: string, names: readonly string[]): NamedFile[] {
+  return names.flatMap(name => {
     const parsed = parseFileName(name)
-    return parsed === null ? [] : [{ ...parsed, path: `${folder}/${name}` }]
+    return parsed === null ? [] : [{ ...parsed, name, path: `${folder}/${name}` }]
   })
 }
 
@@ -53,7 +65,7 @@ function finishSwap(context: LogContext, folder: string, swap: readonly NamedFil
   if (logs.length > 0) {
     const start = Math.min(...logs.map(({ baseOffset }) => baseOffset))
     const end = Math.max(...logs.map(log => nextOffsetOf(context, log)))
-    for (const file of listSegmentFiles(context, folder)) {
+    for (const file of segmentFilesOf(folder, files.list(folder))) {
       const isInput = file.transient === '' && file.suffix !== FileSuffix.producerSnapshot
       // Also where the output is empty, or has no transaction index: the old one would speak of transactions that are gone.
       const isReplaced = logs.some(({ baseOffset }) => baseOffset === file.baseOffset)

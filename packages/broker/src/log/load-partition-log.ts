@@ -1,4 +1,10 @@
-import { FileSuffix, parseFileName, partitionMetadataName } from '@millrace/protocol/storage/file-names'
+import {
+  FileSuffix,
+  fileName,
+  leaderEpochCheckpointName,
+  parseFileName,
+  partitionMetadataName,
+} from '@millrace/protocol/storage/file-names'
 import { MalformedFile } from '@millrace/protocol/storage/malformed-file'
 import { OFFSET_ENTRY_SIZE } from '@millrace/protocol/storage/offset-index'
 import { decodePartitionMetadata } from '@millrace/protocol/storage/partition-metadata'
@@ -36,8 +42,7 @@ export interface LoadOptions {
 
 /** Opens the log in a folder, and creates the first segment where there is none; after a kill checks and repairs it first (reference 4.7). */
 export function loadPartitionLog(context: LogContext, options: LoadOptions): PartitionLog {
-  clearLeftovers(context, options.folder.path)
-  return new LogLoader(context, options).load()
+  return new LogLoader(context, options, clearLeftovers(context, options.folder.path)).load()
 }
 
 class LogLoader {
@@ -48,15 +53,16 @@ class LogLoader {
   readonly #snapshots: ProducerSnapshots
   readonly #producers = new ProducerState()
   readonly #segments: Segments
+  /** Of the files that were there before anything was made: a look at the disk for each that may be missing takes as long as the rest. */
+  readonly #names: ReadonlySet<string>
 
-  constructor(context: LogContext, options: LoadOptions) {
+  constructor(context: LogContext, options: LoadOptions, names: readonly string[]) {
     this.#context = context
     this.#options = options
+    this.#names = new Set(names)
     this.#nowMs = context.world.clock.wallMs()
     const { files } = context.world
-    const { path } = options.folder
     this.#leaderEpochs = this.readEpochs()
-    const names = files.list(path)
     this.#snapshots = new ProducerSnapshots(files, context.logger, options.folder, names)
     this.#segments = new Segments(names.flatMap(name => this.segmentOf(name)))
   }
@@ -69,7 +75,7 @@ class LogLoader {
     this.dropIfBelowLogStart()
     if (this.#segments.count === 0) this.createFirst()
     const { active } = this.#segments
-    active.activateFromFiles()
+    if (!active.isActive) active.activateFromFiles()
     if (settings.preallocate && active.size === 0) active.log.use().truncate(settings.segmentBytes)
     const logEndOffset = active.readNextOffset()
     const logStartOffset = Math.max(this.#options.logStartOffset, this.#segments.first.baseOffset)
@@ -108,7 +114,10 @@ class LogLoader {
     const { segmentJitterMs } = settings
     const jitterMs = segmentJitterMs === 0 ? 0 : this.#context.world.random.uint32() % (segmentJitterMs + 1)
     const { baseOffset } = parsed
-    return [new Segment(this.#context, { folder, baseOffset, size: stat.size, createdMs: stat.modifiedMs, jitterMs })]
+    const place = { folder, baseOffset, size: stat.size, createdMs: stat.modifiedMs, jitterMs }
+    const segment = new Segment(this.#context, place)
+    if (!this.#names.has(fileName(baseOffset, FileSuffix.transactionIndex))) segment.transactions.hasNone()
+    return [segment]
   }
 
   private hasSoundIndexes(segment: Segment): boolean {
@@ -200,6 +209,7 @@ class LogLoader {
   /** A broken file is rebuilt as far as the batches tell. */
   private readEpochs(): LeaderEpochCache {
     const { path } = this.#options.folder
+    if (!this.#names.has(leaderEpochCheckpointName)) return new LeaderEpochCache()
     try {
       return readLeaderEpochs(this.#context.world.files, path)
     } catch (error) {
@@ -210,6 +220,7 @@ class LogLoader {
   }
 
   private readTopicId(): string | null {
+    if (!this.#names.has(partitionMetadataName)) return null
     const bytes = readWhole(this.#context.world.files, `${this.#options.folder.path}/${partitionMetadataName}`)
     return bytes.length === 0 ? null : decodePartitionMetadata(bytes)
   }

@@ -6,8 +6,13 @@ import { writeFully } from './write-fully.ts'
 
 /** From here on a copy costs more than a write of its own (performance.md, rule 10). */
 const directBytes = 256 * 1024
-/** A log that is written to little should hold little: its first chunk is a page, and each that fills up is followed by a larger one. */
+/**
+ * A log that is written to little should hold little: its first chunk is a page, or a few where its batches are not small, and each that fills up is
+ * followed by a larger one.
+ */
 const firstChunkBytes = 4 * 1024
+const firstChunkBytesMax = 16 * 1024
+const firstChunkBatches = 16
 const chunkGrowth = 4
 const chunkBytesMax = 1024 * 1024
 
@@ -89,7 +94,8 @@ export class LogTail {
         ? firstChunkBytes
         : Math.min(chunkBytesMax, former.buffer.length * chunkGrowth)
     }
-    const buffer = this.#pool.take(Math.max(this.#nextChunkBytes, bytes.length))
+    const forSeveral = Math.min(firstChunkBytesMax, bytes.length * firstChunkBatches)
+    const buffer = this.#pool.take(Math.max(this.#nextChunkBytes, forSeveral, bytes.length))
     const position = segment.writtenSize
     const chunk = new TailChunk(this.#pool, { segment, position, buffer, start: 0, writtenSize: 0 })
     chunk.append(bytes)

@@ -20,6 +20,11 @@ export class SegmentTransactions {
     this.#path = path
   }
 
+  /** There is no file: then nobody has to look. */
+  hasNone(): void {
+    this.#entries = []
+  }
+
   /** Throws MalformedFile when the file is broken. */
   get entries(): readonly TransactionIndexEntry[] {
     return this.load()
@@ -50,7 +55,8 @@ export class SegmentTransactions {
 
   /** Forgets everything; recovery notes it again. */
   reset(): void {
-    this.replace([])
+    if (this.#entries !== null && this.#saved === 0) this.#entries = []
+    else this.replace([])
   }
 
   private replace(entries: TransactionIndexEntry[]): void {
