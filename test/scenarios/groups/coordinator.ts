@@ -208,7 +208,8 @@ export class Coordinator {
     this.#late.clear()
     this.#timers.clear()
     this.shard = this.reloaded(this.log)
-    this.shard.onLoaded(this.now)
+    // In the smallest slices that there are.
+    while (!this.shard.onLoaded(this.now, 1));
     for (const group of this.shard.groups.values()) this.#examineLoaded(group)
     this.images.push({ entries: this.log.length, image: image(this.shard) })
     this.settle()

@@ -42,6 +42,9 @@ export interface GroupCoordinatorOptions {
   readonly logger: Logger
 }
 
+/** Groups and members that get ready in one turn after a load: some milliseconds, as the slices of the load before. */
+const loadedPerTurn = 2000
+
 /**
  * The groups that this broker coordinates: those whose partition of __consumer_offsets it leads. Comes and goes with that leadership.
  * What cannot be served here is answered with the code that sends the client elsewhere or lets it wait. `onReply` runs once, maybe before
@@ -220,6 +223,7 @@ export class GroupCoordinator {
         replay: (entry, wallMs) => shard.replay(entry, wallMs),
         replayInTransaction: (producerId, entry, wallMs) => shard.replayInTransaction(producerId, entry, wallMs),
         endTransaction: (producerId, outcome, wallMs) => shard.endTransaction(producerId, outcome, wallMs),
+        finishLoading: () => host.run((_, now) => shard.onLoaded(now, loadedPerTurn)),
       })
       host.attach(runtime)
       this.#hosts.set(index, host)
@@ -232,7 +236,6 @@ export class GroupCoordinator {
     const startedMs = clock.monotonicMs()
     try {
       if (!(await host.runtime.load())) return
-      host.run((shard, now) => shard.onLoaded(now))
       const groups = host.shard.groups.size
       const loadMs = Math.round(clock.monotonicMs() - startedMs)
       if (groups > 0) logger.info('groups loaded', { partition: index, groups, loadMs })

@@ -11,6 +11,7 @@ import { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { Partition } from '../replication/partition.ts'
 import { Partitions } from '../replication/partitions.ts'
 import { parseBrokerSettings } from '../settings/parse.ts'
+import { GroupShard } from '../core/groups/group-shard.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 
 /* How a coordinator writes and loads offsets, on a partition of __consumer_offsets whose other replica does only what the test says. */
@@ -214,6 +215,23 @@ test('a coordinator that goes: whoever waits for a write is told once, whatever 
   await rig.followerFetches()
   await rig.time.run(60_000)
   expect([codes.length, rig.committed(), rig.committed('other')]).toEqual([2, 1, 2])
+})
+
+test('a load of many groups: they get ready some at a time', async () => {
+  rig = await Rig.start({ 'offsets.commit.required.acks': '1' })
+  const codes: ErrorCode[] = []
+  const count = 4_500
+  for (let index = 0; index < count; index++) rig.commit(index, codes, `g-${index}`)
+  await rig.time.run()
+  expect(codes).toHaveLength(count)
+  const slices = jest.spyOn(GroupShard.prototype, 'onLoaded')
+  rig.startAgain()
+  expect(rig.groups.offsetsOf('g-0')).toBe(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+  await rig.time.run()
+  expect(slices.mock.results.map(({ value }) => value as boolean)).toEqual([false, false, true])
+  slices.mockRestore()
+  expect([rig.committed('g-0'), rig.committed(`g-${count - 1}`)]).toEqual([0, count - 1])
+  expect(rig.groups.list()).toMatchObject({ isComplete: true, groups: { length: count } })
 })
 
 test.each([

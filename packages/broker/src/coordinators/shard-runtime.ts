@@ -42,6 +42,8 @@ export interface ShardRuntimeOptions<Entry> {
   /** As `replay`, for entries that count only once the transaction of this producer is committed (KIP-98). */
   readonly replayInTransaction: (producerId: number, entry: Entry, wallMs: number) => void
   readonly endTransaction: (producerId: number, outcome: 'commit' | 'abort', wallMs: number) => void
+  /** After the last replay of a load, once per turn until it answers true. */
+  readonly finishLoading: () => boolean
 }
 
 /** Larger reads would hold up everybody else: 128 KiB are about 1,500 offsets, some milliseconds. */
@@ -83,6 +85,7 @@ export class ShardRuntime<Entry> {
       const isolation = Isolation.replica
       const batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch: true })
       if (batches === null) {
+        if (!this.#options.finishLoading()) continue
         this.#phase = 'active'
         return true
       }

@@ -37,6 +37,8 @@ export class GroupShard {
   readonly #classic: ClassicGroup
   readonly #groups = new Map<string, Group>()
   readonly #transactional = new TransactionalOffsets()
+  /** What `onLoaded` has yet to look at; null: it is not under way. */
+  #unfinished: Iterator<Group> | null = null
 
   constructor(settings: GroupSettings) {
     this.#settings = settings
@@ -235,20 +237,37 @@ export class GroupShard {
     else for (const entry of this.#transactional.commit(producerId)) this.#apply(entry, wallMs)
   }
 
-  /** After the last replay of a load: groups are what their last record says, and their members have a session from now. */
-  onLoaded(now: Moment): void {
+  /**
+   * After the last replay of a load: groups are what their last record says, and their members have a session from now. Does so many groups and
+   * members at a time, at least one group; true when it has done all. Nothing else may be asked meanwhile.
+   */
+  onLoaded(now: Moment, countMax = Infinity): boolean {
     const open = this.#transactional.groupIds()
-    for (const groupId of open) if (!this.#groups.has(groupId)) this.#create(groupId, now)
-    for (const [groupId, { record, offsets }] of this.#groups) {
-      if (record === null && offsets.size === 0 && !open.has(groupId)) {
-        this.#groups.delete(groupId)
-        continue
-      }
-      const group = loadedGroup(groupId, record, offsets)
-      this.#groups.set(groupId, group)
-      for (const member of group.members.values()) this.#classic.rebalance.keepAlive(group, member, now)
-      if (group.members.size > this.#settings.maxSize) this.#classic.rebalance.prepare(group, now)
+    if (this.#unfinished === null) {
+      for (const groupId of open) if (!this.#groups.has(groupId)) this.#create(groupId, now)
+      this.#unfinished = this.#groups.values()
     }
+    let count = 0
+    for (let next = this.#unfinished.next(); next.done !== true; next = this.#unfinished.next()) {
+      count += this.#finishLoading(next.value, open, now)
+      if (count >= countMax) return false
+    }
+    this.#unfinished = null
+    return true
+  }
+
+  /** Answers how much that was: the group and its members. */
+  #finishLoading(replayed: Group, open: ReadonlySet<string>, now: Moment): number {
+    const { groupId, record, offsets } = replayed
+    if (record === null && offsets.size === 0 && !open.has(groupId)) {
+      this.#groups.delete(groupId)
+      return 1
+    }
+    const group = loadedGroup(replayed)
+    this.#groups.set(groupId, group)
+    for (const member of group.members.values()) this.#classic.rebalance.keepAlive(group, member, now)
+    if (group.members.size > this.#settings.maxSize) this.#classic.rebalance.prepare(group, now)
+    return 1 + group.members.size
   }
 
   /** Another broker has the groups from here on: whoever waits is told so. */

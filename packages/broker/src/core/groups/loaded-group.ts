@@ -1,16 +1,18 @@
-import type { GroupRecord, OffsetRecord } from './entries.ts'
 import { Group, type Member } from './group.ts'
 
-/** The group as its last record and its offsets say: Stable with its members, Empty without. */
-export function loadedGroup(
-  groupId: string,
-  record: GroupRecord | null,
-  offsets: ReadonlyMap<string, Map<number, OffsetRecord>>,
-): Group {
-  const group = new Group(groupId, record?.currentStateTimestampMs ?? -1)
+/**
+ * The group as its last record and its offsets say: Stable with its members, Empty without. `replayed` has seen nothing but replays; without a
+ * record it is what comes out, because a load may be of a million groups that have an offset and nothing else.
+ */
+export function loadedGroup(replayed: Group): Group {
+  const { groupId, record, offsets } = replayed
+  if (record === null) {
+    replayed.stateSinceMs = -1
+    return replayed
+  }
+  const group = new Group(groupId, record.currentStateTimestampMs)
   for (const [topic, partitions] of offsets) group.offsets.set(topic, partitions)
   group.record = record
-  if (record === null) return group
   group.protocolType = record.protocolType === '' ? null : record.protocolType
   group.protocolName = record.protocol
   group.generation = record.generation
