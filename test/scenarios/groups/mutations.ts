@@ -230,7 +230,7 @@ export const mutations: readonly Mutation[] = [
   fault(
     'members of a loaded group never expire',
     shard,
-    'for (const member of group.members.values()) this.#classic.rebalance.keepAlive(group, member, now)\n      if',
+    'for (const member of group.members.values()) this.#classic.rebalance.keepAlive(group, member, now)\n    if',
     'if',
   ),
   fault(

@@ -28,8 +28,17 @@ export default defineParkedHandler(
       supportsSkippingAssignment: apiVersion >= 9,
     }
     groups.join(join, joined => {
-      const protocolName = apiVersion >= 7 ? joined.protocolName : (joined.protocolName ?? '')
-      reply({ throttleTimeMs: 0, ...joined, protocolName, members: [...joined.members] })
+      reply({
+        throttleTimeMs: 0,
+        errorCode: joined.errorCode,
+        generationId: joined.generationId,
+        protocolType: joined.protocolType,
+        protocolName: apiVersion >= 7 ? joined.protocolName : (joined.protocolName ?? ''),
+        leader: joined.leader,
+        skipAssignment: joined.skipAssignment,
+        memberId: joined.memberId,
+        members: [...joined.members],
+      })
     })
   },
   // What a member keeps of it is copied.

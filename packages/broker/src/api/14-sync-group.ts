@@ -20,7 +20,9 @@ export default defineParkedHandler(
       reply({ throttleTimeMs: 0, ...syncRefused(ErrorCode.INCONSISTENT_GROUP_PROTOCOL) })
       return
     }
-    groups.sync(request, synced => reply({ throttleTimeMs: 0, ...synced }))
+    groups.sync(request, ({ errorCode, protocolType, protocolName, assignment }) =>
+      reply({ throttleTimeMs: 0, errorCode, protocolType, protocolName, assignment }),
+    )
   },
   // What the group keeps of it is copied.
   { retainFrom: Infinity },

@@ -118,10 +118,16 @@ function encodeGroup(value: GroupRecord): Buffer {
   const { protocolType, generation, protocol, leader, currentStateTimestampMs, members } = value
   return encodeVersioned(groupMetadataValue, 3, {
     ...{ protocolType, generation, protocol, leader, currentStateTimestamp: currentStateTimestampMs },
-    members: members.map(({ rebalanceTimeoutMs, sessionTimeoutMs, ...member }) => ({
-      ...member,
-      rebalanceTimeout: rebalanceTimeoutMs,
-      sessionTimeout: sessionTimeoutMs,
+    // Whoever has an assignment to wait for waits for this too: no spreading of objects here.
+    members: members.map(member => ({
+      memberId: member.memberId,
+      groupInstanceId: member.groupInstanceId,
+      clientId: member.clientId,
+      clientHost: member.clientHost,
+      rebalanceTimeout: member.rebalanceTimeoutMs,
+      sessionTimeout: member.sessionTimeoutMs,
+      subscription: member.subscription,
+      assignment: member.assignment,
     })),
   })
 }
