@@ -19,7 +19,10 @@ export interface LoadResult {
   readonly requestsPerSecond?: number
   readonly brokerCpuMicrosPerRequest?: number
   readonly p50Micros?: number
+  readonly p90Micros?: number
   readonly p99Micros?: number
+  readonly p999Micros?: number
+  readonly maxMicros?: number
   /** Of a fetcher. */
   readonly answersPerSecond?: number
   /** Cores that anything else used while the load ran. Above 0.1 the figures suffer. */

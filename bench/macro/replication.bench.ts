@@ -1,7 +1,7 @@
 /**
  * Three Millrace brokers and three of Apache Kafka 3.9.1 in one run, on the same ZooKeeper: two cores for everybody, a C load
  * generator, RF 3, acks=all, min.insync.replicas=2, one load at a time, the clusters in turn (the other one stands still), so that what else
- * happens to the machine happens to both. Kafka is warmed up until it does not get faster any more. Of ours the median of three runs is taken, of Kafka the
+ * happens to the machine happens to both. Both are warmed up until they do not get faster any more, two minutes at most. Of ours the median of three runs is taken, of Kafka the
  * best, which decides, and the median beside it.
  * Also: a follower that is 1 GB behind catches up, both clusters; 10,000 partitions on three brokers of ours.
  *   npm run bench -- macro/replication [--quick] [--only millrace|kafka] [--part loads|catch-up|partitions] [--load TEXT]
@@ -67,7 +67,7 @@ async function benchLoads(zookeeper: string, generator: LoadGenerator): Promise<
     console.log('Millrace: starting three brokers')
     const millrace = await startThreeMillraces({ zookeeper: `${zookeeper}/millrace`, work })
     clusters.set('millrace', millrace)
-    report['millrace: warm-up'] = await warmUp(millrace, generator, { work, secondsMax: isQuick ? 1 : 20 })
+    report['millrace: warm-up'] = await warmUp(millrace, generator, { work, secondsMax: isQuick ? 1 : 120 })
   }
   for (const load of loads) {
     const results: Record<Name, LoadResult[]> = { millrace: [], kafka: [] }

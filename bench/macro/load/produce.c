@@ -1,9 +1,10 @@
 // Produce load with prebuilt batches (v7, acks as given), every connection keeping `depth` requests in flight.
-//   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS [RATE]]
+//   produce PORT CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID [ACKS [RATE [SLOW_MICROS]]]
 // PORT: or PORT,PORT,…: partition p has its leader at the p-th of them, counted round. BROKER_PID: or PID,PID,…: their CPU together.
 // SECONDS 0: every connection sends DEPTH requests, and that was all.
 // RATE: open loop, so many requests a second over all connections, whether answers come or not (up to DEPTH in flight each);
 // latencies count from when a request was due.
+// SLOW_MICROS: requests that took longer are told on standard error: when they were due (CLOCK_MONOTONIC, seconds), microseconds, partition.
 // Prints one JSON object. A batch with an error code in its answer counts as an error.
 #define _GNU_SOURCE
 #include "wire.h"
@@ -76,13 +77,13 @@ static size_t buildRequest(Connection *c, const char *topic, int partition, int 
   return end - batch;
 }
 int main(int count, char **argument) {
-  if (count < 10) { fprintf(stderr, "usage: produce PORT[,PORT…] CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID[,PID…] [ACKS [RATE]]\n"); return 2; }
+  if (count < 10) { fprintf(stderr, "usage: produce PORT[,PORT…] CONNECTIONS DEPTH RECORDS RECORD_BYTES SECONDS TOPIC PARTITIONS BROKER_PID[,PID…] [ACKS [RATE [SLOW_MICROS]]]\n"); return 2; }
   int ports[64], brokers[64], portCount = numbers(argument[1], ports), brokerCount = numbers(argument[9], brokers);
   int connections = atoi(argument[2]), records = atoi(argument[4]), recordBytes = atoi(argument[5]), partitions = atoi(argument[8]);
   double duration = atof(argument[6]);
   const char *topic = argument[7];
   int acks = count > 10 ? atoi(argument[10]) : 1;
-  double rate = count > 11 ? atof(argument[11]) : 0;
+  double rate = count > 11 ? atof(argument[11]) : 0, slowMicros = count > 12 ? atof(argument[12]) : 1e18;
   interval = rate > 0 ? connections / rate : 0;
   once = duration == 0;
   depth = atoi(argument[3]); topicLength = (int)strlen(topic);
@@ -133,6 +134,7 @@ int main(int count, char **argument) {
           if (c->answer[at + errorAt] | c->answer[at + errorAt + 1]) errors++;
           at += size; c->inFlight--; done++;
           double us = (now - c->sentAt[c->tail]) * 1e6;
+          if (us > slowMicros) fprintf(stderr, "slow %.6f %.0f %d\n", c->sentAt[c->tail], us, (int)(c - all) % partitions);
           c->tail = (c->tail + 1) % (depth + 1);
           histogram[us < 0 ? 0 : us < histogramSize ? (int)us : histogramSize - 1]++;
         }
@@ -143,14 +145,14 @@ int main(int count, char **argument) {
   }
   double elapsed = seconds() - start, cpu = cpuOfAll(brokers, brokerCount) - cpuFrom;
   long measured = done - from, seen = 0;
-  int p50 = -1, p99 = -1;
+  const double shares[] = { 0.5, 0.9, 0.99, 0.999, 1 };
+  int percentiles[5] = { 0 }, found = 0;
   for (int i = 0; i < histogramSize; i++) {
     seen += histogram[i];
-    if (p50 < 0 && (double)seen >= (double)measured * 0.5) p50 = i;
-    if (p99 < 0 && (double)seen >= (double)measured * 0.99) { p99 = i; break; }
+    while (found < 5 && seen > 0 && (double)seen >= (double)measured * shares[found]) percentiles[found++] = i;
   }
   double bytes = (double)measured * (double)batchBytes;
-  printf("{\"requestsPerSecond\":%.0f,\"megabytesPerSecond\":%.1f,\"messagesPerSecond\":%.0f,\"megabytesPerBrokerCpuSecond\":%.1f,\"brokerCpu\":%.3f,\"brokerCpuMicrosPerRequest\":%.2f,\"p50Micros\":%d,\"p99Micros\":%d,\"errors\":%ld,\"batchBytes\":%zu,\"clientCpu\":%.2f}\n",
-    (double)measured / elapsed, bytes / elapsed / 1e6, (double)measured * records / elapsed, cpu > 0 ? bytes / cpu / 1e6 : 0, cpu / elapsed, measured > 0 ? cpu * 1e6 / (double)measured : 0, p50, p99, errors, batchBytes, ownCpuSeconds() / (elapsed + 0.5));
+  printf("{\"requestsPerSecond\":%.0f,\"megabytesPerSecond\":%.1f,\"messagesPerSecond\":%.0f,\"megabytesPerBrokerCpuSecond\":%.1f,\"brokerCpu\":%.3f,\"brokerCpuMicrosPerRequest\":%.2f,\"p50Micros\":%d,\"p90Micros\":%d,\"p99Micros\":%d,\"p999Micros\":%d,\"maxMicros\":%d,\"errors\":%ld,\"batchBytes\":%zu,\"clientCpu\":%.2f}\n",
+    (double)measured / elapsed, bytes / elapsed / 1e6, (double)measured * records / elapsed, cpu > 0 ? bytes / cpu / 1e6 : 0, cpu / elapsed, measured > 0 ? cpu * 1e6 / (double)measured : 0, percentiles[0], percentiles[1], percentiles[2], percentiles[3], percentiles[4], errors, batchBytes, ownCpuSeconds() / (elapsed + 0.5));
   return errors > 0;
 }
