@@ -23,6 +23,13 @@ const segmentSuffixes = [
 ] as const
 
 /**
+ * What waits to be brought to the disk at a time. To bring a whole segment there keeps a processor busy for milliseconds, and where a broker has but one the event
+ * loop waits for that: the scheduler takes a thread of the pool away from it only after three.
+ */
+const syncBytesIfBusy = 512 * 1024
+const syncBytesIfIdle = 8 * 1024 * 1024
+
+/**
  * What a compaction writes: a segment under names that end in `.cleaned`, which the next start throws away, until all of it is on the disk.
  * Then `promise` renames it to `.swap`: from then on the next start finishes the replacement (reference 4.6, 4.7).
  */
@@ -36,6 +43,8 @@ export class CleanedSegment {
   readonly #transactions: TransactionIndexEntry[] = []
   #log: File | null
   #writtenSize = 0
+  #unsyncedSize = 0
+  readonly #isBusy: () => boolean
 
   /** Makes the file, over one that an earlier attempt left. */
   constructor(
@@ -44,11 +53,14 @@ export class CleanedSegment {
       readonly folder: { readonly path: string }
       readonly baseOffset: number
       readonly indexIntervalBytes: number
+      /** Others want the event loop. */
+      readonly isBusy: () => boolean
     },
   ) {
     this.#context = context
     this.#folder = options.folder
     this.baseOffset = options.baseOffset
+    this.#isBusy = options.isBusy
     this.#indexes = new IndexBuilder(options.baseOffset, options.indexIntervalBytes)
     this.#log = context.world.files.open(this.#path(FileSuffix.log, FileSuffix.cleaned), 'create')
     this.#log.truncate(0)
@@ -68,6 +80,10 @@ export class CleanedSegment {
   async write(bytes: Buffer, size: number): Promise<void> {
     await writeFullyAsync(this.#log!, bytes, 0, size, this.#writtenSize)
     this.#writtenSize += size
+    this.#unsyncedSize += size
+    if (this.#unsyncedSize < (this.#isBusy() ? syncBytesIfBusy : syncBytesIfIdle)) return
+    this.#unsyncedSize = 0
+    await this.#log!.datasyncAsync()
   }
 
   /** Aborted transactions whose marker is in the segment. */

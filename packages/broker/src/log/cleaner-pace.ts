@@ -6,8 +6,8 @@ const sliceMs = 0.25
 const sliceBytes = 4 * 1024 * 1024
 /** The clock is asked this often: 50 ns each time would be felt with small batches. */
 const bytesPerLook = 16 * 1024
-/** Others had the loop for longer than this between two slices: it is busy. */
-const busyMs = 0.25
+/** Others had the loop for longer than this between two slices: it is busy. A turn without any work takes a tenth of it, a few small requests take all of it. */
+const busyMs = 0.05
 /** A busy loop gives compaction one part in so many. */
 const restSlices = 3
 
@@ -25,6 +25,8 @@ export class CleanerPace {
   #bytes = 0
   #bytesToLook = 0
   #isStopped = false
+  /** Others had work between the last two slices. */
+  isBusy = false
 
   constructor(clock: Clock, timers: Timers) {
     this.#clock = clock
@@ -62,7 +64,8 @@ export class CleanerPace {
     this.#timers.soon(() => {
       const othersMs = this.#clock.monotonicMs() - endedMs
       const restMs = restSlices * sliceMs - othersMs
-      if (othersMs <= busyMs || restMs <= 0) this.#begin()
+      this.isBusy = othersMs > busyMs
+      if (!this.isBusy || restMs <= 0) this.#begin()
       else this.#timers.after(restMs, () => this.#begin())
     })
   }

@@ -163,12 +163,14 @@ export class LogCleaning {
     state: { cleaner: BatchCleaner; transactions: CleanedTransactions; legacyHorizonMs: number },
   ): Promise<void> {
     const target = this.#target
+    const { pace } = this.#options
     // What retention took meanwhile stood in front.
     const origins = group.filter(segment => target.has(segment))
     if (origins.length === 0) return
     const output = new CleanedSegment(this.#options.context, {
       folder: target.folder,
       baseOffset: origins[0]!.baseOffset,
+      isBusy: () => pace.isBusy,
       indexIntervalBytes: target.log.settings.indexIntervalBytes,
     })
     try {
@@ -208,6 +210,8 @@ export class LogCleaning {
       const start = cursor.position
       await throttle.take(cursor.end - start)
       this.check(segment)
+      // The checksums of the dirty part were right when its keys were collected, and these are the same pages of memory.
+      cleaner.soundFrom = batches.isFromCache ? this.#options.range.firstDirtyOffset : Infinity
       while (cursor.next()) {
         const kept = cleaner.clean(buffer, cursor.position, cursor.magic, batches.keptSize)
         output.noteTransactions(transactions.takeRetained())

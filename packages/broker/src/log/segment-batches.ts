@@ -5,6 +5,9 @@ import type { Clock } from '@millrace/runtime/ports'
 import { CleaningAborted, CorruptSegment } from './log-errors.ts'
 import type { Segment } from './segment.ts'
 
+/** What is read of a segment. */
+export type ReadableSegment = Pick<Segment, 'log' | 'writtenSize' | 'isGone'>
+
 /** A read that is over sooner came from the page cache, or from a disk that is as good. */
 const quickReadMs = 0.5
 /** So many quick reads in turn, and the next ones are trusted to be; twice as many each time that one was not. */
@@ -29,6 +32,8 @@ export class SegmentBatches {
   readonly #pool: BufferPool
   readonly #bufferBytes: number
   #buffer: Buffer
+  /** What was read last came out of the page cache, so far as time can tell: no disk had its hands on it since it was read before. */
+  isFromCache = false
   #quickReads = 0
   #trustedAfter = trustedAfter
   /** What is used of the buffer: `bufferBytes`, or the size of the large batch that was read last. */
@@ -56,7 +61,7 @@ export class SegmentBatches {
    * The batches at `position` and behind it: as many as fit the buffer, at least one unless the segment ends there. Valid until the next call.
    * Null: what is kept has to be written first. Throws CorruptSegment for bytes that are no batch. The file is opened before the first `await`.
    */
-  async read(segment: Segment, position: number): Promise<BatchCursor | null> {
+  async read(segment: ReadableSegment, position: number): Promise<BatchCursor | null> {
     const left = segment.writtenSize - position
     if (this.#capacity > this.#bufferBytes && this.keptSize === 0) this.#resize(this.#bufferBytes)
     const cursor = await this.#fill(segment, position, Math.min(left, this.#capacity - this.keptSize))
@@ -92,14 +97,16 @@ export class SegmentBatches {
     this.#pool.give(this.#buffer)
   }
 
-  async #fill(segment: Segment, position: number, length: number): Promise<BatchCursor> {
+  async #fill(segment: ReadableSegment, position: number, length: number): Promise<BatchCursor> {
     const start = this.keptSize
     const startedMs = this.#clock.monotonicMs()
     const isTrusted = this.#quickReads >= this.#trustedAfter
     const read = isTrusted
       ? segment.log.use().read(this.#buffer, start, length, position)
       : await segment.log.pinned(file => file.readAsync(this.#buffer, start, length, position))
-    if (this.#clock.monotonicMs() - startedMs < quickReadMs) this.#quickReads++
+    const isQuick = this.#clock.monotonicMs() - startedMs < quickReadMs
+    this.isFromCache = isTrusted && isQuick
+    if (isQuick) this.#quickReads++
     else {
       this.#quickReads = 0
       if (isTrusted) this.#trustedAfter = Math.min(trustedAfterMax, this.#trustedAfter * 2)

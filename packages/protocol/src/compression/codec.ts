@@ -1,6 +1,7 @@
 import { CorruptPayload } from './corrupt-payload.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { lz4Compress, lz4Decompress } from './lz4.ts'
+import type { OutputRoom } from './lz4.ts'
 import { snappyCompress, snappyDecompress } from './snappy.ts'
 import { zstdCompress, zstdDecompress } from './zstd.ts'
 
@@ -46,9 +47,10 @@ export function compress(codec: CodecName, payload: Uint8Array, level?: number):
 /**
  * The bytes behind `payload`, at most `maxBytes` of them: the bound holds before anything is allocated, whatever lengths the payload
  * claims. Reads what Kafka 3.9 reads, other clients' framings included. `none` answers the payload itself, not a copy.
- * Throws CorruptPayload, with `tooLarge` when the bound is the reason.
+ * Throws CorruptPayload, with `tooLarge` when the bound is the reason. The output may lie in `room`, for callers who need it no longer than until
+ * they come with that room again.
  */
-export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: number): Uint8Array {
+export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: number, room?: OutputRoom): Uint8Array {
   switch (codec) {
     case 'none':
       if (payload.length > maxBytes)
@@ -59,7 +61,7 @@ export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: numb
     case 'snappy':
       return snappyDecompress(payload, maxBytes)
     case 'lz4':
-      return lz4Decompress(payload, maxBytes)
+      return lz4Decompress(payload, maxBytes, room === undefined ? {} : { room })
     case 'zstd':
       return zstdDecompress(payload, maxBytes)
   }

@@ -64,7 +64,7 @@ export function lz4Compress(payload: Uint8Array, options: { brokenHeaderChecksum
 export function lz4Decompress(
   frame: Uint8Array,
   maxBytes: number,
-  options: { ignoreHeaderChecksum?: boolean } = {},
+  options: { ignoreHeaderChecksum?: boolean; room?: OutputRoom } = {},
 ): Uint8Array {
   if (frame.length < 7) throw new CorruptPayload('lz4', 'ends inside the frame header')
   if (littleUint32At(frame, 0) !== MAGIC) throw new CorruptPayload('lz4', 'no LZ4 frame')
@@ -86,10 +86,21 @@ export function lz4Decompress(
     maxBlockSize,
     hasBlockChecksums: (flags & FLG.blockChecksum) !== 0,
     flags,
+    room: options.room ?? { bytes: none },
   })
 }
 
+/** Memory of a caller who is done with one output before the next is made: it is used again while it is large enough, and replaced where it is not. */
+export interface OutputRoom {
+  bytes: Buffer
+}
+
+const none = Buffer.alloc(0)
+/** A larger one is not kept for the next output. */
+const roomBytesMax = 1024 * 1024
+
 interface FrameLimits {
+  readonly room: OutputRoom
   readonly maxBytes: number
   readonly maxBlockSize: number
   readonly hasBlockChecksums: boolean
@@ -99,9 +110,9 @@ interface FrameLimits {
 function blocksOf(
   frame: Uint8Array,
   start: number,
-  { maxBytes, maxBlockSize, hasBlockChecksums, flags }: FrameLimits,
+  { maxBytes, maxBlockSize, hasBlockChecksums, flags, room }: FrameLimits,
 ): Uint8Array {
-  let output: Buffer = Buffer.allocUnsafe(0)
+  let output = room.bytes
   let size = 0
   let position = start
   for (;;) {
@@ -112,6 +123,7 @@ function blocksOf(
     if (blockSize === 0) {
       if ((flags & FLG.contentChecksum) !== 0 && position + 4 > frame.length)
         throw new CorruptPayload('lz4', 'ends inside a checksum')
+      if (output.length <= roomBytesMax) room.bytes = output
       return output.subarray(0, size)
     }
     if (blockSize > maxBlockSize)

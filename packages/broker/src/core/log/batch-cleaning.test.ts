@@ -148,6 +148,54 @@ describe('batch cleaning: records', () => {
     const keys = new KeyCollection(worldOf([]).offsets, new CleanedTransactions(), 0)
     expect(() => keys.add(batch, 0, 2)).toThrow(DamagedBatch)
   })
+
+  test.each([
+    { soundFrom: 4, lastKnown: 5, isLookedAt: false },
+    { soundFrom: 3, lastKnown: 5, isLookedAt: false },
+    { soundFrom: 5, lastKnown: 5, isLookedAt: true },
+    { soundFrom: 4, lastKnown: 4, isLookedAt: true },
+  ])(
+    'sound from $soundFrom to $lastKnown: the checksum of a batch of 4 and 5 is looked at: $isLookedAt',
+    ({ soundFrom, lastKnown, isLookedAt }) => {
+      const batch = buildBatch([record('a', '1'), record('b', '2')], { baseOffset: 4 })
+      const { cleaner, offsets } = worldOf([])
+      const a = Buffer.from('a')
+      offsets.put(a, 0, 1, 6)
+      offsets.latestOffset = lastKnown
+      // The one byte that only the checksum knows.
+      batch[17]! ^= 1
+      cleaner.soundFrom = soundFrom
+      if (isLookedAt) expect(() => cleaner.clean(batch, 0, 2)).toThrow(DamagedBatch)
+      else expect(cleaner.clean(batch, 0, 2)).toBe('part')
+    },
+  )
+
+  test('what is left of a plain batch moves to the front of its buffer; what stood there is written over', () => {
+    const first = buildBatch([record('a', '1'), record('b', 'x'.repeat(300)), record('a', '2')], { baseOffset: 0 })
+    const second = buildBatch([record('c', '1'), record('b', '3'), record('d', null), record('a', '3')], {
+      baseOffset: 3,
+    })
+    const { cleaner } = worldOf([first, second, buildBatch([record('c', '2')], { baseOffset: 7 })])
+    const buffer = Buffer.concat([Buffer.alloc(100, 7), first, second])
+    expect(cleaner.clean(buffer, 100, 2, 3)).toBe('none')
+    const expected = Buffer.from(second)
+    const alone = worldOf([first, second, buildBatch([record('c', '2')], { baseOffset: 7 })]).cleaner
+    // A tombstone starts its time: that batch is built elsewhere, with the same bytes wherever its origin stood.
+    expect([alone.clean(expected, 0, 2), alone.isInPlace]).toEqual(['part', false])
+    expect([cleaner.clean(buffer, 100 + first.length, 2, 3), cleaner.isInPlace]).toEqual(['part', false])
+    expect(cleaner.output.equals(alone.output)).toBe(true)
+    const plain = buildBatch([record('e', '1'), record('f', 'y'.repeat(90)), record('e', '2'), record('g', '1')])
+    const world = worldOf([plain])
+    for (const target of [0, 5, 60, 100]) {
+      const copy = Buffer.concat([Buffer.alloc(100, 7), plain])
+      expect([world.cleaner.clean(copy, 100, 2, target), world.cleaner.isInPlace]).toEqual(['part', true])
+      expect(copy.subarray(0, target).equals(Buffer.alloc(target, 7))).toBe(true)
+      const left = copy.subarray(target, target + world.cleaner.output.length)
+      expect(left.equals(world.cleaner.output)).toBe(true)
+      expect(isCrcValidAt(copy, target)).toBe(true)
+      expect(offsetsIn(left)).toEqual([1, 2, 3])
+    }
+  })
 })
 
 describe('batch cleaning: tombstones (KIP-534)', () => {

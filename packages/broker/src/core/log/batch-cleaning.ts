@@ -70,12 +70,15 @@ export class BatchCleaner {
   output: Buffer = nothing
   /** `output` lies in the buffer of its origin, from `target` on. */
   isInPlace = false
+  /** Batches from this base offset on, as far as the map knows of them, have just been found sound. */
+  soundFrom = Infinity
   /** The records of `output` are plain, and the caller has to compress them with gzip (`GzipPieces`). */
   isToBeGzipped = false
   #facts: CleanedSegmentFacts = { lastRecords: new Map(), keepsLegacyTombstones: true }
   readonly #options: BatchCleanerOptions
   readonly #cursor = new RecordCursor()
   readonly #kept = new KeptRecords()
+  readonly #room = { bytes: nothing }
   /** What the cursor walks where the batch is compressed. */
   #payload: Uint8Array | null = null
 
@@ -110,11 +113,17 @@ export class BatchCleaner {
     const startsHorizon = count > 0 && (hasTombstone || (mayGo && isControl)) && !hasDeleteHorizonAt(buffer, position)
     if (count === recordCountAt(buffer, position) && !startsHorizon) return 'all'
     // A rebuilt batch gets a checksum of its own: damage must not come out of it as sound.
-    if (!isCrcValidAt(buffer, position)) throw new DamagedBatch(baseOffsetAt(buffer, position))
+    if (!this.isKnownSound(buffer, position) && !isCrcValidAt(buffer, position))
+      throw new DamagedBatch(baseOffsetAt(buffer, position))
     if (count === 0) this.output = emptied(buffer, position)
     else if (startsHorizon) this.output = this.withHorizon(buffer, position)
     else this.output = this.withoutOthers(buffer, position, target)
     return 'part'
+  }
+
+  private isKnownSound(buffer: Uint8Array, position: number): boolean {
+    if (baseOffsetAt(buffer, position) < this.soundFrom) return false
+    return lastOffsetAt(buffer, position) <= this.#options.offsets.latestOffset
   }
 
   private keepLatest(buffer: Uint8Array, position: number): void {
@@ -143,7 +152,7 @@ export class BatchCleaner {
 
   private open(buffer: Uint8Array, position: number): void {
     const isPlain = codecAt(buffer, position) === Codec.none
-    this.#payload = isPlain ? null : openPayload(buffer, position, decompressedBytesMax)
+    this.#payload = isPlain ? null : openPayload(buffer, position, decompressedBytesMax, this.#room)
     this.#cursor.open(buffer, position, this.#payload)
   }
 

@@ -19,6 +19,8 @@ export class KeyCollection {
   readonly #transactions: CleanedTransactions
   readonly #startOffset: number
   readonly #cursor = new RecordCursor()
+  /** The records of a compressed batch, one batch at a time. */
+  readonly #room = { bytes: Buffer.alloc(0) }
 
   constructor(offsets: OffsetMap, transactions: CleanedTransactions, startOffset: number) {
     this.#offsets = offsets
@@ -47,7 +49,7 @@ export class KeyCollection {
     const cursor = this.#cursor
     const baseOffset = baseOffsetAt(buffer, position)
     const isPlain = codecAt(buffer, position) === Codec.none
-    cursor.open(buffer, position, isPlain ? null : openPayload(buffer, position, decompressedBytesMax))
+    cursor.open(buffer, position, isPlain ? null : openPayload(buffer, position, decompressedBytesMax, this.#room))
     while (cursor.next()) {
       const { keyAt, keyLength } = cursor
       const offset = baseOffset + cursor.offsetDelta
