@@ -394,12 +394,12 @@ try {
   }
   if (isWanted('latency')) {
     const generator = new LoadGenerator(work)
-    const found: Record<string, unknown> = {}
+    const found = { ...(report['latency'] as Record<string, unknown> | undefined) }
     // Ours first: that is what the goal is about.
     for (const broker of brokers.toReversed()) {
       const each = await latencies(broker, generator)
       const factor = each['p99BesideMicros'] / each['p99AloneMicros']
-      found[broker.name] = { ...each, factor }
+      found[broker.name] = { date: new Date().toISOString(), ...each, factor }
       console.log(broker.name, JSON.stringify(each), `p99 x ${factor.toFixed(2)}`)
       keep('latency', found)
     }

@@ -26,7 +26,7 @@ const segmentSuffixes = [
  * What waits to be brought to the disk at a time. To bring a whole segment there keeps a processor busy for milliseconds, and where a broker has but one the event
  * loop waits for that: the scheduler takes a thread of the pool away from it only after three.
  */
-const syncBytesIfBusy = 512 * 1024
+const syncBytesIfBusy = 256 * 1024
 const syncBytesIfIdle = 8 * 1024 * 1024
 
 /**

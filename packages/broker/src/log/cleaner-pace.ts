@@ -2,18 +2,20 @@ import type { Clock, Timers } from '@millrace/runtime/ports'
 
 /** The longest that a compaction holds up everybody else, but for a single batch that takes longer. */
 const sliceMs = 0.25
+/** The same while others are at work. */
+const busySliceMs = 0.125
 /** Also the end of a slice, so that virtual time, which stands still meanwhile, gets to others too. */
 const sliceBytes = 4 * 1024 * 1024
 /** The clock is asked this often: 50 ns each time would be felt with small batches. */
 const bytesPerLook = 16 * 1024
 /** Others had the loop for longer than this between two slices: it is busy. A turn without any work takes a tenth of it, a few small requests take all of it. */
 const busyMs = 0.05
-/** A busy loop gives compaction one part in so many. */
-const restSlices = 3
+/** How long they then have the loop, at least; timers make it a millisecond. */
+const restMs = 0.75
 
 /**
  * Cuts compactions into slices of the event loop: one slice per turn, whichever compaction it belongs to. While nobody else has work they take
- * all the time there is; as soon as there is other work, a quarter. A worker thread would hold up nobody, but costs 10 MB and a core that a host
+ * all the time there is; as soon as there is other work, an eighth. A worker thread would hold up nobody, but costs 10 MB and a core that a host
  * with one broker per core does not have, cannot run in virtual time, and every swap of files would have to be agreed upon with it.
  */
 export class CleanerPace {
@@ -39,7 +41,9 @@ export class CleanerPace {
     if (this.#bytesToLook > 0) return false
     this.#bytes += bytesPerLook - this.#bytesToLook
     this.#bytesToLook = bytesPerLook
-    return this.#bytes >= sliceBytes || this.#clock.monotonicMs() - this.#startedMs >= sliceMs
+    return (
+      this.#bytes >= sliceBytes || this.#clock.monotonicMs() - this.#startedMs >= (this.isBusy ? busySliceMs : sliceMs)
+    )
   }
 
   /** Resolves when the next slice begins. */
@@ -63,10 +67,9 @@ export class CleanerPace {
     const endedMs = this.#clock.monotonicMs()
     this.#timers.soon(() => {
       const othersMs = this.#clock.monotonicMs() - endedMs
-      const restMs = restSlices * sliceMs - othersMs
       this.isBusy = othersMs > busyMs
-      if (!this.isBusy || restMs <= 0) this.#begin()
-      else this.#timers.after(restMs, () => this.#begin())
+      if (!this.isBusy || othersMs >= restMs) this.#begin()
+      else this.#timers.after(restMs - othersMs, () => this.#begin())
     })
   }
 

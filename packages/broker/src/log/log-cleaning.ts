@@ -73,7 +73,12 @@ export class LogCleaning {
     this.#target = options.target
     this.#truncationCount = options.target.truncationCount
     this.#nowMs = options.context.world.clock.wallMs()
-    this.#batches = new SegmentBatches(options.context.world.clock, options.context.bufferPool, options.ioBytes)
+    this.#batches = new SegmentBatches(
+      options.context.world.clock,
+      options.context.bufferPool,
+      options.ioBytes,
+      () => options.pace.isBusy,
+    )
   }
 
   async run(): Promise<CleaningReport> {

@@ -10,6 +10,8 @@ export type ReadableSegment = Pick<Segment, 'log' | 'writtenSize' | 'isGone'>
 
 /** A read that is over sooner came from the page cache, or from a disk that is as good. */
 const quickReadMs = 0.5
+/** A buffer is so many pieces where others are at work. */
+const busyPieces = 4
 /** So many quick reads in turn, and the next ones are trusted to be; twice as many each time that one was not. */
 const trustedAfter = 8
 const trustedAfterMax = 1024
@@ -34,13 +36,16 @@ export class SegmentBatches {
   #buffer: Buffer
   /** What was read last came out of the page cache, so far as time can tell: no disk had its hands on it since it was read before. */
   isFromCache = false
+  readonly #isBusy: () => boolean
   #quickReads = 0
   #trustedAfter = trustedAfter
   /** What is used of the buffer: `bufferBytes`, or the size of the large batch that was read last. */
   #capacity: number
 
-  constructor(clock: Clock, pool: BufferPool, bufferBytes: number) {
+  /** `isBusy`: others want the event loop, so the pieces are smaller: reading, and what the thread pool does with the same core, takes from their time. */
+  constructor(clock: Clock, pool: BufferPool, bufferBytes: number, isBusy: () => boolean = () => false) {
     this.#clock = clock
+    this.#isBusy = isBusy
     this.#pool = pool
     this.#bufferBytes = bufferBytes
     this.#capacity = bufferBytes
@@ -54,7 +59,7 @@ export class SegmentBatches {
 
   /** So much is kept that the next piece would be a small one. */
   get isToBeWritten(): boolean {
-    return this.keptSize * 2 >= this.#bufferBytes || (this.keptSize > 0 && this.#capacity > this.#bufferBytes)
+    return this.keptSize * 2 >= this.#pieceBytes || (this.keptSize > 0 && this.#capacity > this.#bufferBytes)
   }
 
   /**
@@ -64,7 +69,13 @@ export class SegmentBatches {
   async read(segment: ReadableSegment, position: number): Promise<BatchCursor | null> {
     const left = segment.writtenSize - position
     if (this.#capacity > this.#bufferBytes && this.keptSize === 0) this.#resize(this.#bufferBytes)
-    const cursor = await this.#fill(segment, position, Math.min(left, this.#capacity - this.keptSize))
+    const room = Math.min(left, this.#capacity - this.keptSize)
+    const wanted = Math.min(room, this.#pieceBytes)
+    let cursor = await this.#fill(segment, position, wanted)
+    if (wanted < room && !isWhole(cursor)) {
+      if (segment.isGone) throw new CleaningAborted(`${segment.log.path} is gone`)
+      cursor = await this.#fill(segment, position, room)
+    }
     if (left === 0 || isWhole(cursor)) return cursor
     if (this.keptSize > 0) return null
     const size = cursor.end < LOG_OVERHEAD ? 0 : batchSizeAt(cursor.buffer, 0)
@@ -95,6 +106,10 @@ export class SegmentBatches {
   /** Gives the buffer back. */
   close(): void {
     this.#pool.give(this.#buffer)
+  }
+
+  get #pieceBytes(): number {
+    return this.#isBusy() ? this.#bufferBytes / busyPieces : this.#bufferBytes
   }
 
   async #fill(segment: ReadableSegment, position: number, length: number): Promise<BatchCursor> {
