@@ -368,7 +368,7 @@ const file = join(folder, `compaction${isQuick || only !== undefined ? '-partial
 const report = (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}) as Record<string, unknown>
 Object.assign(report, { node: process.version, kafka: '3.9.1' })
 const keep = (part: string, results: object): void => {
-  report[part] = { date: new Date().toISOString(), ...results }
+  report[part] = { ...results, date: new Date().toISOString() }
   writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 }
 try {
