@@ -84,3 +84,34 @@ test('segment batches: what is kept stands in front, the next piece behind it; a
   expect([last.next(), last.size, last.next()]).toEqual([true, all[4]!.length, false])
   batches.close()
 })
+
+test('segment batches: others are at work: pieces of a quarter of the buffer, and all of it for a batch that needs it', async () => {
+  const all = [batchOf(0, 300), batchOf(1, 300), batchOf(2, 2000), batchOf(3, 300), batchOf(4, 300)]
+  const { segment, clock, disk } = world(all)
+  let isBusy = true
+  const batches = new SegmentBatches(clock, new BufferPool(), 4096, () => isBusy)
+  const piece = async (position: number): Promise<number[]> => {
+    const cursor = (await batches.read(segment, position))!
+    const sizes: number[] = []
+    while (cursor.next()) sizes.push(cursor.size)
+    return sizes
+  }
+  const [first, second, large, fourth, last] = all.map(({ length }) => length) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  expect(await piece(0)).toEqual([first, second])
+  expect(disk.reads).toBe(1)
+  expect(await piece(first + second)).toEqual([large, fourth, last])
+  expect(disk.reads).toBe(3)
+  batches.keptSize = 600
+  expect(batches.isToBeWritten).toBe(true)
+  isBusy = false
+  expect(batches.isToBeWritten).toBe(false)
+  batches.keptSize = 0
+  expect(await piece(0)).toEqual([first, second, large, fourth, last])
+  batches.close()
+})
