@@ -14,13 +14,18 @@ export interface Turns<Result> {
   readonly warmUp: Record<Name, number>
 }
 
-const leastSeconds = 15
-const mostSeconds = 60
+/** Seconds of a warm-up. */
+interface WarmUpTime {
+  readonly least: number
+  readonly most: number
+}
+const atLeisure: WarmUpTime = { least: 15, most: 60 }
+const quickly: WarmUpTime = { least: 3, most: 3 }
 /** Runs that bring nothing better end a warm-up. */
 const staleRunsMax = 3
 const isBetterBy = 1.03
 
-/** Both kinds in turn, `runs` times, after each was warmed up by the same until it gets no better: compilers take their time. */
+/** Both kinds in turn, `runs` times, after both were warmed up by the same until neither gets better: compilers take their time. */
 export async function inTurns<Result>(
   clusters: readonly ClusterUnderTest[],
   runs: number,
@@ -29,7 +34,14 @@ export async function inTurns<Result>(
 ): Promise<Turns<Result>> {
   const results: Record<Name, Result[]> = { kafka: [], millrace: [] }
   const warmUp: Record<Name, number> = { kafka: 0, millrace: 0 }
-  for (const cluster of clusters) warmUp[cluster.name] = await warm(cluster, measurement, isQuick)
+  for (const cluster of clusters) warmUp[cluster.name] = await warm(cluster, measurement, isQuick ? quickly : atLeisure)
+  const longest = Math.max(...Object.values(warmUp))
+  for (const cluster of clusters) {
+    // What compilers find to do does not end with the first time of no progress: as much time for both.
+    const rest = longest - warmUp[cluster.name]
+    if (!isQuick && rest > 0) warmUp[cluster.name] += await warm(cluster, measurement, { least: rest, most: rest })
+    console.log(`${cluster.name}: warmed up for ${warmUp[cluster.name]} s`)
+  }
   for (let run = 0; run < runs; run++) {
     for (const cluster of clusters) {
       await untilQuiet(5)
@@ -42,14 +54,13 @@ export async function inTurns<Result>(
 async function warm<Result>(
   cluster: ClusterUnderTest,
   { once, valueOf, isRate }: Measurement<Result>,
-  isQuick: boolean,
+  { least, most }: WarmUpTime,
 ): Promise<number> {
   const fromMs = performance.now()
   const seconds = (): number => Math.round((performance.now() - fromMs) / 1000)
-  const least = isQuick ? 3 : leastSeconds
   let best = 0
   let staleRuns = 0
-  while (seconds() < least || (!isQuick && staleRuns < staleRunsMax && seconds() < mostSeconds)) {
+  while (seconds() < least || (staleRuns < staleRunsMax && seconds() < most)) {
     const value = valueOf(await once(cluster))
     const speed = isRate ? value : 1 / value
     if (speed > best * isBetterBy) {
@@ -57,6 +68,5 @@ async function warm<Result>(
       staleRuns = 0
     } else staleRuns++
   }
-  console.log(`${cluster.name}: warmed up for ${seconds()} s`)
   return seconds()
 }
