@@ -71,42 +71,22 @@ describe('gathering', () => {
     expect(gathering.isWorthWaiting(mark)).toBe(false)
   })
 
-  /** Answers until it is tried again. */
-  function answersUntilTried(gathering: Gathering, mark: GatheringMark): number {
-    let answers = 0
-    for (; !gathering.isWorthWaiting(mark); answers++) gathering.onSent(mark, 'at-once')
-    return answers
-  }
-  function afterMiss(gathering: Gathering, mark: GatheringMark): number {
-    gathering.onSent(mark, 'late')
-    return answersUntilTried(gathering, mark)
-  }
-  function waiting(count: number): { gathering: Gathering; mark: GatheringMark } {
+  test('in vain again and again: tried after 2, 4, 8 … 128 answers; enough once: soon again', () => {
     const gathering = new Gathering()
     const mark = new GatheringMark()
-    append(gathering, count)
+    append(gathering, 20)
     gathering.onSent(mark, 'at-once')
-    return { gathering, mark }
-  }
-
-  test('in vain again and again: tried after 4, 16, 64, 256, 1024 answers', () => {
-    const { gathering, mark } = waiting(20)
-    const tries = Array.from({ length: 7 }, () => afterMiss(gathering, mark))
-    expect(tries).toEqual([4, 16, 64, 256, 1024, 1024, 1024])
-  })
-
-  test('in vain five times, enough once: tried again at once, and hardly more often if that is in vain', () => {
-    const { gathering, mark } = waiting(20)
-    for (let i = 0; i < 5; i++) afterMiss(gathering, mark)
+    const answersUntilTried = (): number => {
+      let answers = 0
+      for (; !gathering.isWorthWaiting(mark); answers++) gathering.onSent(mark, 'at-once')
+      return answers
+    }
+    const afterMiss = (): number => {
+      gathering.onSent(mark, 'late')
+      return answersUntilTried()
+    }
+    expect(Array.from({ length: 9 }, afterMiss)).toEqual([2, 4, 8, 16, 32, 64, 128, 128, 128])
     gathering.onSent(mark, 'enough')
-    expect(answersUntilTried(gathering, mark)).toBe(0)
-    expect(afterMiss(gathering, mark)).toBe(1024)
-  })
-
-  test('in vain five times, then enough each time: as if it had never been in vain', () => {
-    const { gathering, mark } = waiting(20)
-    for (let i = 0; i < 5; i++) afterMiss(gathering, mark)
-    for (let i = 0; i < 5; i++) gathering.onSent(mark, 'enough')
-    expect(afterMiss(gathering, mark)).toBe(4)
+    expect(afterMiss()).toBe(2)
   })
 })

@@ -4,8 +4,8 @@ const activeMin = 4
 const enoughShare = 0.75
 /** From here on what an exchange costs does not matter any more: better to send than to wait. */
 const enoughBytes = 32 * 1024
-/** So much more often in vain than not: then it is tried again after 4^5 answers only. */
-const missesMax = 5
+/** So often in a row waiting was in vain: then it is tried again after 2^7 answers only. */
+const missesMax = 7
 
 /**
  * Does it pay to let an answer to a follower wait a moment for more records? An exchange with a follower costs as much as several produce
@@ -19,9 +19,7 @@ const missesMax = 5
  * ```
  *
  * This is a guess and may be wrong: producers that think before they send again are counted as away. So whoever waits has a limit
- * (`gatherMsMax`), those who did not come in that time are counted no longer, and the more often waiting was in vain the less often it is tried. One success does
- * not make up for all of that: producers at their own pace meet by chance whenever something has held them up, and each of the attempts that
- * began anew then made some of them a millisecond late.
+ * (`gatherMsMax`), those who did not come in that time are counted no longer, and the more often waiting was in vain the less often it is tried.
  * It decides only when a follower gets what it may have: what is committed does not depend on it.
  */
 export class Gathering {
@@ -32,7 +30,7 @@ export class Gathering {
   /** Requests and bytes of all time: what a follower was not sent is the difference to its mark. */
   private requests = 0
   private bytes = 0
-  /** How much more often waiting was in vain than not, and how many answers do not wait because of that. */
+  /** How often in a row waiting was in vain, and how many answers do not wait because of that. */
   private misses = 0
   private skips = 0
 
@@ -62,11 +60,11 @@ export class Gathering {
     mark.requests = this.requests
     mark.bytes = this.bytes
     if (this.skips > 0) this.skips--
-    if (when === 'enough') this.misses = Math.max(0, this.misses - 1)
+    if (when === 'enough') this.misses = 0
     if (when !== 'late') return
     this.away = 0
     this.misses = Math.min(this.misses + 1, missesMax)
-    this.skips = 4 ** this.misses
+    this.skips = 2 ** this.misses
   }
 }
 
