@@ -107,7 +107,7 @@ class ProduceOperation implements CommitListener {
     if (this.pendingCount === 0) this.answer()
     else if (acks === -1) {
       this.deadline = this.services.deadlines.after(timeoutMs, () => this.onDeadline())
-      this.services.gathering.onAppended(this.appendedBytes)
+      this.services.gathering.onAppended(this.appendedBytes, this.context.nowMs)
       this.isGathered = true
     }
   }

@@ -340,16 +340,20 @@ describe('sessions', () => {
     /** Each has a record in the log that the follower was sent; its next fetch commits all of them. */
     async function setUp(): Promise<{ sessionId: number; next: () => Promise<FetchResponse> }> {
       await broker.createTopic('t', { partitions: [[1, 2]], inSyncReplicas: [1, 2] })
+      // All in the same millisecond: a busy broker.
+      broker.wallMs = 1_700_000_000_000
       const asked = [{ topic: 't', fetchOffset: 0, currentLeaderEpoch: 0 }]
       const { sessionId } = await fetch(asked, { replicaId: 2, sessionEpoch: 0 })
-      const answers = produceAll(['a', 'b', 'c', 'd'])
-      const first = await fetch([], { replicaId: 2, sessionId, sessionEpoch: 1, maxWaitMs: 60_000 })
-      expect(valuesIn(rowsOf(first)[0]!.records)).toEqual(['a', 'b', 'c', 'd'])
-      const next = fetch([{ topic: 't', fetchOffset: 4, currentLeaderEpoch: 0 }], {
-        ...{ replicaId: 2, sessionId, sessionEpoch: 2, maxWaitMs: 60_000 },
-      })
-      await Promise.all(answers)
-      return { sessionId, next: () => next }
+      let sent = fetch([], { replicaId: 2, sessionId, sessionEpoch: 1, maxWaitMs: 60_000 })
+      for (let round = 1; round <= 4; round++) {
+        const answers = produceAll(['a', 'b', 'c', 'd'])
+        expect(valuesIn(rowsOf(await sent)[0]!.records)).toEqual(['a', 'b', 'c', 'd'])
+        sent = fetch([{ topic: 't', fetchOffset: 4 * round, currentLeaderEpoch: 0 }], {
+          ...{ replicaId: 2, sessionId, sessionEpoch: round + 1, maxWaitMs: 60_000 },
+        })
+        await Promise.all(answers)
+      }
+      return { sessionId, next: () => sent }
     }
 
     const produceAll = (values: readonly string[]): Promise<unknown>[] =>

@@ -1,18 +1,20 @@
 import { describe, expect, test } from '@jest/globals'
 import { Gathering, GatheringMark } from './gathering.ts'
 
-/** `count` producers, all answered once: all of them are away. */
+/** `count` producers on a busy broker, all answered: all of them are away. */
 function answered(count: number): { gathering: Gathering; mark: GatheringMark } {
   const gathering = new Gathering()
   const mark = new GatheringMark()
-  for (let i = 0; i < count; i++) gathering.onAppended(100)
-  gathering.onSent(mark, 'at-once')
-  for (let i = 0; i < count; i++) gathering.onAnswered()
+  for (let done = 0; done < 16; done += count) {
+    append(gathering, count)
+    gathering.onSent(mark, 'at-once')
+    for (let i = 0; i < count; i++) gathering.onAnswered()
+  }
   return { gathering, mark }
 }
 
-function append(gathering: Gathering, count: number, bytes = 100): void {
-  for (let i = 0; i < count; i++) gathering.onAppended(bytes)
+function append(gathering: Gathering, count: number, bytes = 100, nowMs = 1_000): void {
+  for (let i = 0; i < count; i++) gathering.onAppended(bytes, nowMs)
 }
 
 describe('gathering', () => {
@@ -32,6 +34,20 @@ describe('gathering', () => {
     expect(gathering.isWorthWaiting(mark)).toBe(true)
     append(gathering, 1)
     expect(gathering.isWorthWaiting(mark)).toBe(false)
+  })
+
+  test('sixteen requests in more than 8 ms: no wait, however many producers; at once again when they are quicker', () => {
+    const { gathering, mark } = answered(20)
+    for (let count = 1; count <= 16; count++) append(gathering, 1, 100, 1_008 + count * 0.6)
+    gathering.onSent(mark, 'at-once')
+    append(gathering, 1, 100, 1_018)
+    expect(gathering.isWorthWaiting(mark)).toBe(false)
+    // A few that were held up and come together do not count for more.
+    append(gathering, 4, 100, 1_030)
+    expect(gathering.isWorthWaiting(mark)).toBe(false)
+    gathering.onSent(mark, 'at-once')
+    append(gathering, 13, 100, 1_031)
+    expect(gathering.isWorthWaiting(mark)).toBe(true)
   })
 
   test('one of two followers is sent what was gathered: the other is asked for by its own mark', () => {

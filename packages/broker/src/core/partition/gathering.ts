@@ -4,6 +4,12 @@ const activeMin = 4
 const enoughShare = 0.75
 /** From here on what an exchange costs does not matter any more: better to send than to wait. */
 const enoughBytes = 32 * 1024
+/**
+ * As many requests as this came within so many ms, or nobody waits: in `gatherMsMax` those who are waited for do not come at a lower rate. It is far
+ * below that of four producers that are answered in a millisecond, and a broker that held up a few requests does not pass for a busy one.
+ */
+const recentCount = 16
+const recentMsMax = 8
 /** So often in a row waiting was in vain: then it is tried again after 2^7 answers only. */
 const missesMax = 7
 
@@ -18,7 +24,7 @@ const missesMax = 7
  *  follower        enough of `waiting + away` are here that it was not sent yet: answer
  * ```
  *
- * This is a guess and may be wrong: producers that think before they send again are counted as away. So whoever waits has a limit
+ * This is a guess and may be wrong: producers that think before they send again are counted as away. So nobody waits where requests are few, whoever waits has a limit
  * (`gatherMsMax`), those who did not come in that time are counted no longer, and the more often waiting was in vain the less often it is tried.
  * It decides only when a follower gets what it may have: what is committed does not depend on it.
  */
@@ -33,10 +39,15 @@ export class Gathering {
   /** How often in a row waiting was in vain, and how many answers do not wait because of that. */
   private misses = 0
   private skips = 0
+  /** When each of the last requests came, in a ring. */
+  private readonly recentMs = new Float64Array(recentCount).fill(-Infinity)
+  private isBusy = false
 
-  /** An acks=all request appended so many bytes and waits to be answered. */
-  onAppended(bytes: number): void {
-    this.requests++
+  /** An acks=all request that came at `nowMs` appended so many bytes and waits to be answered. */
+  onAppended(bytes: number, nowMs: number): void {
+    const slot = this.requests++ % recentCount
+    this.isBusy = nowMs - this.recentMs[slot]! <= recentMsMax
+    this.recentMs[slot] = nowMs
     this.bytes += bytes
     this.waiting++
     if (this.away > 0) this.away--
@@ -51,7 +62,7 @@ export class Gathering {
   /** There are records for a follower: may more of them be here soon? */
   isWorthWaiting(mark: GatheringMark): boolean {
     const active = this.waiting + this.away
-    if (active < activeMin || this.skips > 0) return false
+    if (!this.isBusy || active < activeMin || this.skips > 0) return false
     return this.requests - mark.requests < active * enoughShare && this.bytes - mark.bytes < enoughBytes
   }
 
