@@ -48,28 +48,32 @@ describeWith(['kafka', 'confluent'], 'an ensemble that fails', () => {
   })
 
   test('the session of a leader that lives expires: it stops leading, comes back under a new epoch, nothing is lost', async () => {
-    const verdict = await underLoad(processes(cluster), { topic: 'expired' }, async ({ leader, controller, client, topic }) => {
-      // Not of the controller: it may be back and controller again before anybody has read that it was gone, and go on leading, as in Kafka.
-      const [leaders, controllerId] = [await Promise.all([0, 1, 2].map(leader)), await controller()]
-      const partition = leaders.findIndex(id => id !== controllerId)
-      const broker = cluster.broker(leaders[partition]!)
-      const { leaderEpoch } = await client.partition(topic, partition)
-      const world = nodeWorld()
-      const servers = cluster.zookeeperConnect
-      const session = readSessionFile(world.files, broker.logDirs[0]!, servers)
-      const options = { servers, sessionTimeoutMs, connectionTimeoutMs: 10_000, requestsInFlightMax: 10 }
-      expect(await endSession({ ...options, world, logger: silentLogger }, session!)).toBe(true)
-      await client.until(
-        'another epoch began',
-        async () => (await client.partition(topic, partition)).leaderEpoch > leaderEpoch,
-        20_000,
-      )
-      await client.until(
-        'it is back',
-        async () => (await client.metadata(null)).brokers.some(({ nodeId }) => nodeId === broker.id),
-        20_000,
-      )
-    })
+    const verdict = await underLoad(
+      processes(cluster),
+      { topic: 'expired' },
+      async ({ leader, controller, client, topic }) => {
+        // Not of the controller: it may be back and controller again before anybody has read that it was gone, and go on leading, as in Kafka.
+        const [leaders, controllerId] = [await Promise.all([0, 1, 2].map(leader)), await controller()]
+        const partition = leaders.findIndex(id => id !== controllerId)
+        const broker = cluster.broker(leaders[partition]!)
+        const { leaderEpoch } = await client.partition(topic, partition)
+        const world = nodeWorld()
+        const servers = cluster.zookeeperConnect
+        const session = readSessionFile(world.files, broker.logDirs[0]!, servers)
+        const options = { servers, sessionTimeoutMs, connectionTimeoutMs: 10_000, requestsInFlightMax: 10 }
+        expect(await endSession({ ...options, world, logger: silentLogger }, session!)).toBe(true)
+        await client.until(
+          'another epoch began',
+          async () => (await client.partition(topic, partition)).leaderEpoch > leaderEpoch,
+          20_000,
+        )
+        await client.until(
+          'it is back',
+          async () => (await client.metadata(null)).brokers.some(({ nodeId }) => nodeId === broker.id),
+          20_000,
+        )
+      },
+    )
     expectNothingLost(verdict)
   })
 })
