@@ -24,9 +24,9 @@ const missesMax = 7
  *  follower        enough of `waiting + away` are here that it was not sent yet: answer
  * ```
  *
- * This is a guess and may be wrong: producers that think before they send again are counted as away. So nobody waits where requests are few, whoever waits has a limit
- * (`gatherMsMax`), those who did not come in that time are counted no longer, and the more often waiting was in vain the less often it is tried.
- * It decides only when a follower gets what it may have: what is committed does not depend on it.
+ * This is a guess and may be wrong: producers that think before they send again are counted as away. So nobody waits where requests are few,
+ * whoever waits has a limit (`gatherMsMax`), those who did not come in that time are counted no longer, and the more often waiting was in vain
+ * the less often it is tried. It decides only when a follower gets what it may have: what is committed does not depend on it.
  */
 export class Gathering {
   /** acks=all requests with records that are appended and not answered. */
