@@ -164,7 +164,7 @@ export interface Coordination {
   onSessionEvent(listener: (event: SessionEvent) => void | Promise<void>): () => void
   /** Answers the path, with its number for sequential modes. */
   create(path: string, data: Uint8Array | null, options?: CreateOptions): Promise<string>
-  get(path: string, watcher?: Watcher): Promise<{ readonly data: Buffer; readonly stat: Stat }>
+  get(path: string, watcher?: Watcher): Promise<ReadZnode>
   /** As `get` of each; null where there is no such znode. One exchange where the server can (ZooKeeper 3.6 and up), so not too many at a time. */
   getMany(paths: readonly string[]): Promise<(ReadZnode | null)[]>
   /** The stat, or null when there is no such znode; the watch is set in both cases. */

@@ -1,7 +1,7 @@
 import jute from 'node-zookeeper-client/lib/jute/index.js'
 import type { Request } from 'node-zookeeper-client/lib/jute/index.js'
 import { CreateMode, openAcl } from '../coordination.ts'
-import type { Acl, Operation, OperationResult, Stat } from '../coordination.ts'
+import type { Acl, Operation, OperationResult, ReadZnode, Stat } from '../coordination.ts'
 import type { Call } from './call.ts'
 
 /**
@@ -37,7 +37,7 @@ const multiHeadSize = 9
 /** The library does not know it. */
 const multiReadType = 22
 
-export function getCall(path: string, watch: boolean): Call<{ data: Buffer; stat: Stat }> {
+export function getCall(path: string, watch: boolean): Call<ReadZnode> {
   const size = Buffer.byteLength(path)
   const frame = Buffer.allocUnsafe(requestHead + 4 + size + 1)
   const end = putText(frame, requestHead, path, size)
@@ -46,7 +46,7 @@ export function getCall(path: string, watch: boolean): Call<{ data: Buffer; stat
 }
 
 /** What became of one of many reads: a znode, or ZooKeeper's code. */
-export type ReadOutcome = { readonly data: Buffer; readonly stat: Stat } | { readonly code: number }
+export type ReadOutcome = ReadZnode | { readonly code: number }
 
 /** `UNIMPLEMENTED` before ZooKeeper 3.6, which also closes the connection then. */
 export function getManyCall(paths: readonly string[]): Call<ReadOutcome[]> {
@@ -73,10 +73,9 @@ function readManyAnswer(payload: unknown): ReadOutcome[] {
     position += multiHeadSize
     if (isLast) return outcomes
     if (type === OP_CODES.GET_DATA) {
-      const size = Math.max(0, frame.readInt32BE(position))
-      const start = position + 4
-      position = start + size + statSize
-      outcomes.push({ stat: readStat(frame, start + size), data: Buffer.from(frame.subarray(start, start + size)) })
+      const znode = readZnode(frame, position)
+      position += 4 + znode.data.length + statSize
+      outcomes.push(znode)
     } else if (type === OP_CODES.ERROR) {
       outcomes.push({ code: frame.readInt32BE(position) })
       position += 4
@@ -84,10 +83,12 @@ function readManyAnswer(payload: unknown): ReadOutcome[] {
   }
 }
 
-function readGetAnswer(payload: unknown): { data: Buffer; stat: Stat } {
-  const frame = payload as Buffer
-  const size = Math.max(0, frame.readInt32BE(answerHead))
-  const start = answerHead + 4
+const readGetAnswer = (payload: unknown): ReadZnode => readZnode(payload as Buffer, answerHead)
+
+/** Data, length in front, and stat. */
+function readZnode(frame: Buffer, position: number): ReadZnode {
+  const size = Math.max(0, frame.readInt32BE(position))
+  const start = position + 4
   const stat = readStat(frame, start + size)
   return { data: Buffer.from(frame.subarray(start, start + size)), stat }
 }
