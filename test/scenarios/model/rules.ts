@@ -1,3 +1,4 @@
+import type { LeaderChanges } from '@millrace/testing/replication/leader-start'
 import { strict as assert } from 'node:assert'
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { IsrAnswer } from '@millrace/broker/core/partition/in-sync-set'
@@ -7,17 +8,7 @@ import type { Machines } from './machines.ts'
 import { Model } from './model.ts'
 import { checkPositions } from './position-rule.ts'
 import { searchBounds } from './setups.ts'
-import {
-  anyController,
-  followerOf,
-  ids,
-  leaderOf,
-  member,
-  nothing,
-  sent,
-  stored,
-  type Changes,
-} from './staged-machines.ts'
+import { anyController, followerOf, ids, leaderOf, member, nothing, sent, stored } from './staged-machines.ts'
 import { ModelLog } from './world.ts'
 
 /** What one machine must do in one situation: the lines of the reference that no search over three replicas can see. */
@@ -44,7 +35,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     assert.equal(leader.highWatermark, 5, 'too few replicas commit nothing')
   },
   'expansion: only a live broker that says which life it is in': machines => {
-    const expands = (changes: Changes, brokerEpoch: number): boolean => {
+    const expands = (changes: LeaderChanges, brokerEpoch: number): boolean => {
       const { fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2], ...changes })
       fetch(3, 0, 0, brokerEpoch)
       return proposals.length === 1

@@ -3,7 +3,8 @@ import { strict as assert } from 'node:assert'
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { CommittedIsr, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
 import type { FetchAnswer, FetchStep, PartitionFollower } from '@millrace/broker/core/partition/partition-follower'
-import type { LeaderStart, LeaderTerms, PartitionLeader } from '@millrace/broker/core/partition/partition-leader'
+import type { PartitionLeader } from '@millrace/broker/core/partition/partition-leader'
+import { leaderStart, type LeaderChanges } from '@millrace/testing/replication/leader-start'
 import type { Machines } from './machines.ts'
 import { ModelLog } from './world.ts'
 
@@ -11,8 +12,6 @@ import { ModelLog } from './world.ts'
 export const anyController = -1
 /** Sent and answered in the same moment. */
 export const sent = (sentAtMs: number, controllerEpoch: number): IsrAttempt => ({ sentAtMs, controllerEpoch })
-
-export type Changes = Partial<LeaderStart & LeaderTerms>
 
 export const stored = (inSyncReplicas: readonly number[], partitionEpoch: number): CommittedIsr => ({
   leaderEpoch: 5,
@@ -28,7 +27,7 @@ export const ids = (proposal: IsrProposal): number[] => proposal.inSyncReplicas.
 /** Broker 1 leads epoch 5 of replicas 1 to 3; lag time 100 ms; broker epochs are ten times the id. */
 export function leaderOf(
   machines: Machines,
-  changes: Changes = {},
+  changes: LeaderChanges = {},
 ): {
   leader: PartitionLeader
   proposals: IsrProposal[]
@@ -41,24 +40,7 @@ export function leaderOf(
   const advances: number[] = []
   const began: [number, number][] = []
   const notes: string[] = []
-  const options: LeaderStart & LeaderTerms = {
-    brokerId: 1,
-    leaderEpoch: 5,
-    partitionEpoch: 9,
-    inSyncReplicas: [1, 2, 3],
-    replicas: [1, 2, 3],
-    highWatermark: 0,
-    logEndOffset: 0,
-    nextOffset: changes.logEndOffset ?? 0,
-    nowMs: 0,
-    requiresBrokerEpoch: true,
-    attemptLifetimeMs: 1000,
-    minInSyncReplicas: () => 1,
-    replicaLagTimeMaxMs: () => 100,
-    isBrokerAlive: () => true,
-    brokerEpoch: () => 10,
-    ...changes,
-  }
+  const options = leaderStart({ inSyncReplicas: [1, 2, 3], replicas: [1, 2, 3], ...changes })
   const leader = new machines.PartitionLeader(options, options, {
     leaderEpochBegan: (epoch, startOffset) => began.push([epoch, startOffset]),
     highWatermarkAdvanced: offset => advances.push(offset),

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
+import { leaderStart, type LeaderChanges } from '@millrace/testing/replication/leader-start'
 import { FollowerProgress } from './follower-progress.ts'
 import type { IsrProposal } from './in-sync-set.ts'
-import { PartitionLeader, type LeaderStart, type LeaderTerms } from './partition-leader.ts'
+import { PartitionLeader } from './partition-leader.ts'
 
 interface Bench {
   readonly leader: PartitionLeader
@@ -11,27 +12,11 @@ interface Bench {
 }
 
 /** Broker 1 leads, `followerIds` follow; broker epochs are ten times the id. */
-function leader(changes: Partial<LeaderStart & LeaderTerms> = {}, followerIds: readonly number[] = []): Bench {
+function leader(changes: LeaderChanges = {}, followerIds: readonly number[] = []): Bench {
   const advances: number[] = []
   const proposals: IsrProposal[] = []
-  const options = {
-    brokerId: 1,
-    leaderEpoch: 5,
-    partitionEpoch: 9,
-    inSyncReplicas: [1, ...followerIds],
-    replicas: [1, ...followerIds],
-    highWatermark: 0,
-    logEndOffset: 0,
-    nextOffset: changes.logEndOffset ?? 0,
-    nowMs: 0,
-    requiresBrokerEpoch: true,
-    attemptLifetimeMs: 1000,
-    minInSyncReplicas: () => 1,
-    replicaLagTimeMaxMs: () => 100,
-    isBrokerAlive: () => true,
-    brokerEpoch: () => 10,
-    ...changes,
-  }
+  const replicas = [1, ...followerIds]
+  const options = leaderStart({ inSyncReplicas: replicas, replicas, ...changes })
   const machine = new PartitionLeader(options, options, {
     leaderEpochBegan: () => {},
     highWatermarkAdvanced: offset => advances.push(offset),
