@@ -47,8 +47,10 @@ export class Rebalance {
     group.pendingSync.clear()
     const isInitial = group.is('Empty')
     group.become('PreparingRebalance', now.wallMs)
-    if (isInitial) {
-      const delayMs = this.#settings.initialRebalanceDelayMs
+    const delayMs = this.#settings.initialRebalanceDelayMs
+    // A timer rings a millisecond late, and again for as long as others come: a sixth of the time in which 200 members join.
+    if (isInitial && delayMs <= 0) this.#complete(group, now)
+    else if (isInitial) {
       group.initialDelayMs = delayMs
       group.initialRemainingMs = Math.max(group.rebalanceTimeoutMs - delayMs, 0)
       this.#step.timer(group.groupId, joinTimer, now.monotonicMs + delayMs)
@@ -59,7 +61,7 @@ export class Rebalance {
     }
   }
 
-  /** Everybody who is known has joined: no need to wait on. The first rebalance of a group always waits for its time. */
+  /** Everybody who is known has joined: no need to wait on. The first rebalance of a group waits for its time, if it has any. */
   maybeComplete(group: Group, now: Moment): void {
     if (group.is('PreparingRebalance') && group.initialRemainingMs === null && group.hasAllJoined) {
       this.#complete(group, now)
