@@ -1,7 +1,7 @@
 import { CorruptPayload } from './corrupt-payload.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { lz4Compress, lz4Decompress } from './lz4.ts'
-import type { OutputRoom } from './lz4.ts'
+import type { OutputRoom } from './output-room.ts'
 import { snappyCompress, snappyDecompress } from './snappy.ts'
 import { zstdCompress, zstdDecompress } from './zstd.ts'
 
@@ -59,7 +59,7 @@ export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: numb
     case 'gzip':
       return gunzip(payload, maxBytes)
     case 'snappy':
-      return snappyDecompress(payload, maxBytes)
+      return snappyDecompress(payload, maxBytes, room)
     case 'lz4':
       return lz4Decompress(payload, maxBytes, room === undefined ? {} : { room })
     case 'zstd':

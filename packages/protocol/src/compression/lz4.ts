@@ -1,6 +1,8 @@
+import { blocks } from './blocks.ts'
 import { CorruptPayload, payloadTooLarge } from './corrupt-payload.ts'
 import { littleInt32At, littleUint32At, putLittleInt32 } from './little-endian.ts'
-import { lz4BlockBound, lz4CompressBlock, lz4DecompressBlock } from './lz4-block.ts'
+import { outputOf } from './output-room.ts'
+import type { OutputRoom } from './output-room.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 // The LZ4 frame format (KIP-57): magic, descriptor [FLG, BD, content size?, header checksum], blocks [size, bytes, checksum?], end mark.
@@ -29,11 +31,9 @@ const BD_WRITTEN = 0x40
  * `brokenHeaderChecksum` is for magic 0: its writers hash magic and descriptor, and old readers expect that (KAFKA-3160).
  */
 export function lz4Compress(payload: Uint8Array, options: { brokenHeaderChecksum?: boolean } = {}): Uint8Array {
-  const blocks = Math.ceil(payload.length / BLOCK_SIZE)
-  const firstBlock = Math.min(BLOCK_SIZE, payload.length)
-  // A finished block is never larger than its bytes; only the one being written may be, before it is stored instead.
-  const slack = lz4BlockBound(firstBlock) - firstBlock
-  const frame = Buffer.allocUnsafe(7 + 4 * blocks + payload.length + slack + 4)
+  const codec = blocks()
+  const count = Math.ceil(payload.length / BLOCK_SIZE)
+  const frame = Buffer.allocUnsafe(7 + 4 * count + payload.length + 4)
   putLittleInt32(frame, 0, MAGIC)
   frame[4] = FLG_WRITTEN
   frame[5] = BD_WRITTEN
@@ -41,16 +41,12 @@ export function lz4Compress(payload: Uint8Array, options: { brokenHeaderChecksum
   let to = 7
   for (let start = 0; start < payload.length; start += BLOCK_SIZE) {
     const end = Math.min(start + BLOCK_SIZE, payload.length)
-    const stop = lz4CompressBlock(payload, start, end, frame, to + 4)
-    const size = stop - to - 4
-    if (size < end - start) {
-      putLittleInt32(frame, to, size)
-      to = stop
-    } else {
-      putLittleInt32(frame, to, (end - start) | STORED)
-      frame.set(payload.subarray(start, end), to + 4)
-      to += 4 + end - start
-    }
+    const block = codec.lz4Compress(payload, start, end)
+    const isSmaller = block.length < end - start
+    const size = isSmaller ? block.length : end - start
+    putLittleInt32(frame, to, isSmaller ? size : size | STORED)
+    frame.set(isSmaller ? block : payload.subarray(start, end), to + 4)
+    to += 4 + size
   }
   putLittleInt32(frame, to, 0)
   return frame.subarray(0, to + 4)
@@ -86,33 +82,22 @@ export function lz4Decompress(
     maxBlockSize,
     hasBlockChecksums: (flags & FLG.blockChecksum) !== 0,
     flags,
-    room: options.room ?? { bytes: none },
+    room: options.room,
   })
 }
 
-/** Memory of a caller who is done with one output before the next is made: it is used again while it is large enough, and replaced where it is not. */
-export interface OutputRoom {
-  bytes: Buffer
-}
-
-const none = Buffer.alloc(0)
-/** A larger one is not kept for the next output. */
-const roomBytesMax = 1024 * 1024
-
 interface FrameLimits {
-  readonly room: OutputRoom
+  readonly room: OutputRoom | undefined
   readonly maxBytes: number
   readonly maxBlockSize: number
   readonly hasBlockChecksums: boolean
   readonly flags: number
 }
 
-function blocksOf(
-  frame: Uint8Array,
-  start: number,
-  { maxBytes, maxBlockSize, hasBlockChecksums, flags, room }: FrameLimits,
-): Uint8Array {
-  let output = room.bytes
+function blocksOf(frame: Uint8Array, start: number, limits: FrameLimits): Uint8Array {
+  const { room, maxBytes, maxBlockSize, hasBlockChecksums, flags } = limits
+  const codec = blocks()
+  let output: Buffer = nothing
   let size = 0
   let position = start
   for (;;) {
@@ -123,7 +108,6 @@ function blocksOf(
     if (blockSize === 0) {
       if ((flags & FLG.contentChecksum) !== 0 && position + 4 > frame.length)
         throw new CorruptPayload('lz4', 'ends inside a checksum')
-      if (output.length <= roomBytesMax) room.bytes = output
       return output.subarray(0, size)
     }
     if (blockSize > maxBlockSize)
@@ -134,42 +118,34 @@ function blocksOf(
       throw new CorruptPayload('lz4', 'wrong block checksum')
     }
     const isStored = word < 0
-    const mostBytes = isStored ? blockSize : Math.min(maxBlockSize, blockSize * MAX_RATIO)
-    const limit = Math.min(size + mostBytes, maxBytes)
-    if (output.length < limit)
-      output = grown(output, size, limit, { blockSize, bytesLeft: frame.length - position, maxBytes, mostBytes })
-    if (isStored) {
-      if (size + blockSize > maxBytes) throw payloadTooLarge('lz4', maxBytes)
-      output.set(frame.subarray(position, end), size)
-      size += blockSize
-    } else {
-      const stop = lz4DecompressBlock(frame, position, end, output, size, limit)
-      if (stop < 0) {
-        if (limit === maxBytes) throw payloadTooLarge('lz4', maxBytes)
-        throw new CorruptPayload('lz4', `block of more than ${maxBlockSize} bytes`)
-      }
-      size = stop
+    const bytesLeft = maxBytes - size
+    if (isStored && blockSize > bytesLeft) throw payloadTooLarge('lz4', maxBytes)
+    const mostBytes = Math.min(maxBlockSize, blockSize * MAX_RATIO, bytesLeft)
+    const content = isStored ? frame.subarray(position, end) : codec.lz4Decompress(frame, position, end, mostBytes)
+    if (content === null) {
+      if (mostBytes === bytesLeft) throw payloadTooLarge('lz4', maxBytes)
+      throw new CorruptPayload('lz4', `block of more than ${maxBlockSize} bytes`)
     }
     position = end + (hasBlockChecksums ? 4 : 0)
+    const stop = size + content.length
+    if (stop > output.length) {
+      const rest = sizeOfRest(frame.length - position, content.length / blockSize, stop)
+      const larger = outputOf(Math.min(stop + rest, maxBytes), room)
+      if (size > 0) larger.set(output.subarray(0, size))
+      output = larger
+    }
+    output.set(content, size)
+    size = stop
   }
 }
 
-interface GrowthHint {
-  readonly blockSize: number
-  readonly bytesLeft: number
-  readonly mostBytes: number
-  readonly maxBytes: number
-}
+const nothing = Buffer.alloc(0)
 
 /**
- * `output` with room for `needed` bytes and for the blocks behind, as far as one can guess: as many as fit in what is left of the frame when
- * all are like this one. A wrong guess is at most `mostBytes` per block of this size, which the frame really contains.
+ * A guess: what is left of the frame, but for the end mark, expands as a block before it did, and a little more. Beyond eight times it is trusted only
+ * as far as the frame has shown that it holds so much: one that promises a lot gets memory as it unpacks.
  */
-function grown(output: Buffer, used: number, needed: number, hint: GrowthHint): Buffer {
-  const blocksLeft = Math.floor(hint.bytesLeft / (hint.blockSize + 4))
-  const guess = used + Math.min(blocksLeft * hint.mostBytes, Math.max(hint.bytesLeft * 8, used))
-  const capacity = Math.min(Math.max(needed, guess), hint.maxBytes) + 8
-  const larger = Buffer.allocUnsafe(capacity)
-  if (used > 0) larger.set(output.subarray(0, used))
-  return larger
+function sizeOfRest(bytesLeft: number, ratio: number, soFar: number): number {
+  const rest = Math.max(0, bytesLeft - 8)
+  return Math.ceil(Math.min(rest * ratio * 1.05, Math.max(rest * 8, soFar)))
 }

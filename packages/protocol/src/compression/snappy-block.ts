@@ -16,12 +16,12 @@ function hashBitsFor(size: number): number {
   return size < 2048 ? 10 : size < 8192 ? 12 : 13
 }
 
-/** The most bytes that `size` bytes can become. */
+/** The most bytes that the elements of `size` bytes can be. */
 export function snappyBound(size: number): number {
   return 32 + size + Math.ceil(size / 6)
 }
 
-/** The uncompressed length that a block claims; `afterLength` is then where its elements begin. Throws CorruptPayload. */
+/** The uncompressed length that a block claims; `snappyElements.at` is then where its elements begin. Throws CorruptPayload. */
 export function snappyLength(source: Uint8Array, start: number, end: number): number {
   let length = 0
   for (let i = 0; i < 5; i++) {
@@ -31,18 +31,19 @@ export function snappyLength(source: Uint8Array, start: number, end: number): nu
     if (byte < 0x80) {
       if (length > 0xffffffff || length > (end - start) * MAX_RATIO)
         throw new CorruptPayload('snappy', 'claims an impossible length')
-      afterLength = start + i + 1
+      snappyElements.at = start + i + 1
       return length
     }
   }
   throw new CorruptPayload('snappy', 'no length')
 }
 
-let afterLength = 0
+/** Of the block whose length was read last. */
+export const snappyElements = { at: 0 }
 
 /**
- * Compresses `source[start, end)`, at most 64 KiB, into `target` at `at`, where `snappyBound` bytes must be free.
- * Answers the position after the block.
+ * Compresses `source[start, end)`, at most 64 KiB, into `target` at `at`, where `snappyBound` bytes must be free: elements, without the length in front
+ * of them. Answers the position after them.
  */
 export function snappyCompressBlock(
   source: Uint8Array,
@@ -53,9 +54,6 @@ export function snappyCompressBlock(
 ): number {
   const view = new DataView(source.buffer, source.byteOffset, source.length)
   let to = at
-  let length = end - start
-  for (; length > 127; length >>>= 7) target[to++] = length | 0x80
-  target[to++] = length
   const hashBits = hashBitsFor(end - start)
   const hashShift = 32 - hashBits
   positions.fill(0, 0, 1 << hashBits)
@@ -130,7 +128,7 @@ function putCopy(distance: number, length: number, target: Uint8Array, at: numbe
 }
 
 /**
- * Decompresses the block `source[start, end)`, which claims `length` bytes (`snappyLength`), into `target` at `at`, where they must fit.
+ * Decompresses the elements `source[start, end)` of a block that claims `size` bytes (`snappyLength`) into `target` at `at`, where they must fit.
  * Answers the position after them. Bytes of `target` behind the answer may have been overwritten. Throws CorruptPayload.
  */
 export function snappyDecompressBlock(
@@ -139,14 +137,15 @@ export function snappyDecompressBlock(
   end: number,
   target: Uint8Array,
   at: number,
+  size: number,
 ): number {
-  const limit = at + snappyLength(source, start, end)
+  const limit = at + size
   if (limit > target.length) throw new RangeError(`${limit} bytes into a buffer of ${target.length}`)
   const sourceView = new DataView(source.buffer, source.byteOffset, source.length)
   const targetView = new DataView(target.buffer, target.byteOffset, target.length)
   const sourceSafe = source.length - 8
   const targetSafe = target.length - 8
-  let from = afterLength
+  let from = start
   let to = at
   while (from < end) {
     const tag = source[from++]!

@@ -1,6 +1,9 @@
 import { int32At, putInt32 } from '../records/big-endian.ts'
+import { blocks } from './blocks.ts'
 import { CorruptPayload, payloadTooLarge } from './corrupt-payload.ts'
-import { snappyBound, snappyCompressBlock, snappyDecompressBlock, snappyLength } from './snappy-block.ts'
+import { outputOf } from './output-room.ts'
+import type { OutputRoom } from './output-room.ts'
+import { snappyBound, snappyElements, snappyLength } from './snappy-block.ts'
 
 // Kafka's snappy is the framing of the Java library snappy-java (xerial): a header, then [size, int32][raw block] again and again. Other
 // clients send one raw block without any framing, which that library reads too.
@@ -13,33 +16,50 @@ const BLOCK_SIZE = 32768
 
 /** Xerial framing with blocks of 32 KiB, as Kafka's clients write it. */
 export function snappyCompress(payload: Uint8Array): Uint8Array {
-  const blocks = Math.ceil(payload.length / BLOCK_SIZE)
-  const stream = Buffer.allocUnsafe(HEADER.length + blocks * (4 + snappyBound(Math.min(BLOCK_SIZE, payload.length))))
+  const codec = blocks()
+  const count = Math.ceil(payload.length / BLOCK_SIZE)
+  const blockBytesMax = 4 + LENGTH_BYTES_MAX + snappyBound(Math.min(BLOCK_SIZE, payload.length))
+  const stream = Buffer.allocUnsafe(HEADER.length + count * blockBytesMax)
   stream.set(HEADER)
   let to = HEADER.length
   for (let start = 0; start < payload.length; start += BLOCK_SIZE) {
-    const stop = snappyCompressBlock(payload, start, Math.min(start + BLOCK_SIZE, payload.length), stream, to + 4)
+    const end = Math.min(start + BLOCK_SIZE, payload.length)
+    const elementsAt = putLength(stream, to + 4, end - start)
+    const elements = codec.snappyCompress(payload, start, end)
+    stream.set(elements, elementsAt)
+    const stop = elementsAt + elements.length
     putInt32(stream, to, stop - to - 4)
     to = stop
   }
   return stream.subarray(0, to)
 }
 
+/** Of a block of at most 64 KiB. */
+const LENGTH_BYTES_MAX = 3
+
+function putLength(stream: Uint8Array, position: number, length: number): number {
+  let at = position
+  let left = length
+  for (; left > 127; left >>>= 7) stream[at++] = left | 0x80
+  stream[at++] = left
+  return at
+}
+
 /**
  * Reads xerial framing, streams of it one after another, and a raw block without framing; at most `maxBytes` bytes. Up to three bytes
- * after the last block are ignored, as by snappy-java. Throws CorruptPayload.
+ * after the last block are ignored, as by snappy-java. `room` as for `decompress`. Throws CorruptPayload.
  */
-export function snappyDecompress(stream: Uint8Array, maxBytes: number): Uint8Array {
+export function snappyDecompress(stream: Uint8Array, maxBytes: number, room?: OutputRoom): Uint8Array {
   if (stream.length === 0) throw new CorruptPayload('snappy', 'empty')
-  if (!isHeaderAt(stream, 0)) {
-    const size = snappyLength(stream, 0, stream.length)
-    if (size > maxBytes) throw payloadTooLarge('snappy', maxBytes)
-    const output = Buffer.allocUnsafe(size)
-    snappyDecompressBlock(stream, 0, stream.length, output, 0)
+  const codec = blocks()
+  const isFramed = isHeaderAt(stream, 0)
+  const size = isFramed ? sizeOfBlocks(stream, maxBytes) : snappyLength(stream, 0, stream.length)
+  if (size > maxBytes) throw payloadTooLarge('snappy', maxBytes)
+  const output = outputOf(size, room)
+  if (!isFramed) {
+    output.set(codec.snappyDecompress(stream, snappyElements.at, stream.length, size))
     return output
   }
-  const size = sizeOfBlocks(stream, maxBytes)
-  const output = Buffer.allocUnsafe(size + 8)
   let to = 0
   for (let position = HEADER.length; stream.length - position >= 4;) {
     const blockSize = int32At(stream, position)
@@ -47,10 +67,13 @@ export function snappyDecompress(stream: Uint8Array, maxBytes: number): Uint8Arr
       position += HEADER.length
       continue
     }
-    to = snappyDecompressBlock(stream, position + 4, position + 4 + blockSize, output, to)
-    position += 4 + blockSize
+    const stop = position + 4 + blockSize
+    const claimed = snappyLength(stream, position + 4, stop)
+    output.set(codec.snappyDecompress(stream, snappyElements.at, stop, claimed), to)
+    to += claimed
+    position = stop
   }
-  return output.subarray(0, size)
+  return output
 }
 
 /** The sum of what the blocks claim, each checked against its own size: nothing is allocated before. Checks the framing on the way. */

@@ -1,3 +1,4 @@
+import { blockTargets } from './block-targets.fuzz.ts'
 import { Chance } from './chance.fuzz.ts'
 import { messageTargets } from './message-targets.fuzz.ts'
 import { recordTargets } from './record-targets.fuzz.ts'
@@ -14,7 +15,7 @@ export async function fuzz(
   seed: number,
   isWanted: (attempts: number) => boolean,
 ): Promise<{ attempts: number; find: Find | null }> {
-  const targets = [...(await messageTargets()), ...recordTargets]
+  const targets = [...(await messageTargets()), ...recordTargets, ...blockTargets]
   let attempts = 0
   for (; isWanted(attempts); attempts++) {
     const chance = new Chance(seed + attempts)

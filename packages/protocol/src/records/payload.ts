@@ -1,5 +1,5 @@
-import type { OutputRoom } from '../compression/lz4.ts'
 import { Codec, decompress, knownCodecName } from '../compression/codec.ts'
+import type { OutputRoom } from '../compression/output-room.ts'
 import { batchSizeAt, BATCH_HEADER_SIZE, codecAt } from './record-batch.ts'
 
 /**

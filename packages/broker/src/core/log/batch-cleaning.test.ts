@@ -30,9 +30,15 @@ interface World {
 /** A cleaner that has seen `log`, in which the keys of everything up to its end are noted. */
 function worldOf(
   log: readonly Buffer[],
-  options: { nowMs?: number; lastRecords?: Map<number, LastRecord>; gzipLaterBytes?: number } = {},
+  options: {
+    nowMs?: number
+    lastRecords?: Map<number, LastRecord>
+    gzipLaterBytes?: number
+    firstOffset?: number
+  } = {},
 ): World {
-  const offsets = new OffsetMap({ bytesMax: 10_000, loadFactor: 0.9, keysMax: 1000, secret: Buffer.alloc(16, 7) })
+  const map = { bytesMax: 10_000, loadFactor: 0.9, keysMax: 1000, secret: Buffer.alloc(16, 7) }
+  const offsets = new OffsetMap(options.firstOffset === undefined ? map : { ...map, firstOffset: options.firstOffset })
   const keys = new KeyCollection(offsets, new CleanedTransactions(), 0)
   for (const batch of log) expect(keys.add(batch, 0, 2)).toBe(true)
   const transactions = new CleanedTransactions()
@@ -74,6 +80,22 @@ describe('batch cleaning: records', () => {
   test.each(codecs)('every record is its last: the batch stays byte for byte (%s)', codec => {
     const batch = buildBatch([record('a', '1'), record('b', '2')], { baseOffset: 10, codec })
     expect(worldOf([batch]).cleaner.clean(batch, 0, 2)).toBe('all')
+  })
+
+  test.each(codecs)('all are known to be replaced: it goes without a look at its records (%s)', codec => {
+    const producer = { producerId: 5, producerEpoch: 1, baseSequence: 70 }
+    const batch = buildBatch([record('a', '1'), record('b', '2')], { baseOffset: 10, codec, ...producer })
+    const later = buildBatch([record('b', '3'), record('a', '4')], { baseOffset: 12 })
+    const log = [batch, later]
+    const last: LastRecord = { dataOffset: 11, producerEpoch: 1 }
+    const known = worldOf(log, { firstOffset: 10, lastRecords: new Map([[5, last]]) })
+    expect([known.cleaner.clean(batch, 0, 2), known.cleaner.output.length]).toEqual(['part', 61])
+    const { cleaner } = worldOf(log, { firstOffset: 10 })
+    batch.fill(0xff, 61)
+    expect(cleaner.clean(batch, 0, 2)).toBe('none')
+    expect(cleaner.clean(later, 0, 2)).toBe('all')
+    // Nothing is known of those in front of the first offset.
+    expect(() => worldOf([later], { firstOffset: 12 }).cleaner.clean(batch, 0, 2)).toThrow()
   })
 
   test.each(codecs)(

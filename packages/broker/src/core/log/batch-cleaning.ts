@@ -101,7 +101,7 @@ export class BatchCleaner {
     if (magic < 2) return this.cleanMessage(buffer, position, magic as 0 | 1)
     const isControl = isControlAt(buffer, position)
     const mayGo = this.#options.transactions.onBatch(buffer, position)
-    const dropsRecords = mayGo && (!isControl || this.isHorizonPast(buffer, position))
+    const dropsRecords = mayGo ? !isControl || this.isHorizonPast(buffer, position) : this.isReplaced(buffer, position)
     this.#kept.clear()
     if (!dropsRecords) {
       this.open(buffer, position)
@@ -119,6 +119,12 @@ export class BatchCleaner {
     else if (startsHorizon) this.output = this.withHorizon(buffer, position)
     else this.output = this.withoutOthers(buffer, position, target)
     return 'part'
+  }
+
+  /** Is there a newer record for each of them? Then nobody needs to look at them: half the batches of a log whose keys came many times. */
+  private isReplaced(buffer: Uint8Array, position: number): boolean {
+    if (isControlAt(buffer, position)) return false
+    return this.#options.offsets.areReplaced(baseOffsetAt(buffer, position), lastOffsetAt(buffer, position))
   }
 
   private isKnownSound(buffer: Uint8Array, position: number): boolean {

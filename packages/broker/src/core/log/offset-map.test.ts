@@ -123,6 +123,13 @@ test.each([
   let latest = 0
   for (let offset = 0; offset < keysMax; offset++) if (!map.isReplaced(offset)) latest++
   expect(latest).toBe(offsets.size)
+  for (let run = 0; run < 20_000; run++) {
+    const first = random.below(keysMax + 10) - 5
+    const last = first + random.below(20) - 2
+    let isEach = first >= 0 && last >= first && last < keysMax
+    for (let each = first; isEach && each <= last; each++) isEach = map.isReplaced(each)
+    if (map.areReplaced(first, last) !== isEach) throw new Error(`${first} to ${last}`)
+  }
 })
 
 test('offset map: keys put amid its growth: it is finished first', () => {

@@ -219,6 +219,20 @@ export class OffsetMap {
     return (this.#replaced[index >>> 3]! & (1 << (index & 7))) !== 0
   }
 
+  /** As `isReplaced`, of every offset from `first` to `last`, at least one. */
+  areReplaced(first: number, last: number): boolean {
+    const start = first - this.#firstOffset
+    const end = last - this.#firstOffset + 1
+    if (start < 0 || end <= start || end > this.#replaced.length * 8) return false
+    for (let index = start; index < end;) {
+      const bits = this.#replaced[index >>> 3]!
+      const isWhole = (index & 7) === 0 && index + 8 <= end
+      if (isWhole ? bits !== 0xff : (bits & (1 << (index & 7))) === 0) return false
+      index += isWhole ? 8 : 1
+    }
+    return true
+  }
+
   /** Was nothing put behind `offset` for the key `bytes[start, end)`, which stands there? */
   isLatest(bytes: Uint8Array, start: number, end: number, offset: number): boolean {
     const index = offset - this.#firstOffset
