@@ -12,7 +12,7 @@ export function answerAlterPartition(
   world: World,
   from: number,
   proposal: IsrProposal,
-  requestControllerEpoch: number,
+  attempt: { readonly controllerEpoch: number; readonly number: number },
 ): { answer: IsrAnswer; znode: Znode | null } {
   const ids = world.replicas.map((_, id) => id)
   const state = new machines.ControllerState({
@@ -22,6 +22,8 @@ export function answerAlterPartition(
     deleteTopics: true,
   })
   for (const id of ids) state.addBroker({ id, epoch: world.replicas[id]!.brokerEpoch, rack: null, endpoints: [] })
+  const { brokerEpoch } = world.replicas[from]!
+  state.isOvertaken(from, brokerEpoch, world.newestAttempts[from]!)
   if (world.shunned >= 0) state.shuttingDown.add(world.shunned)
   const leadership = { ...world.znode, leaderRecoveryState: 0 as const, controllerEpoch: world.controllerEpoch }
   state.addTopic({
@@ -31,8 +33,9 @@ export function answerAlterPartition(
   })
   const plan = machines.planAlterPartition(state, {
     brokerId: from,
-    brokerEpoch: world.replicas[from]!.brokerEpoch,
-    controllerEpoch: requestControllerEpoch,
+    brokerEpoch,
+    controllerEpoch: attempt.controllerEpoch,
+    attempt: attempt.number,
     proposals: [{ topic: { id: topic.topicId }, partition: 0, leaderRecoveryState: 0, ...proposal }],
   })
   let znode: Znode | null = null

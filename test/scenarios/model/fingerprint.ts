@@ -1,3 +1,4 @@
+import { AnyController } from '@millrace/broker/core/partition/in-sync-set'
 import type { Message, Replica, World } from './world.ts'
 
 /** Fingerprints of 53 bits, in open addressing: a million worlds cost 16 MB. */
@@ -77,7 +78,7 @@ export class Fingerprints {
     const { hash, places } = this
     for (let place = 0; place < order.length; place++) places[order[place]!] = place
     const { znode, orders, network, exposed, restarts, controllerEpoch, shunned, shuns, nowMs } = world
-    const messages = network.map(message => this.messageOf(message, order, znode.partitionEpoch))
+    const messages = network.map(message => this.messageOf(message, order, world))
     messages.sort((one, other) => one - other)
     hash.begin()
     for (const id of order) this.addReplica(world.replicas[id]!, id, order, znode.partitionEpoch)
@@ -153,8 +154,9 @@ export class Fingerprints {
     } else hash.add(0)
   }
 
-  private messageOf(message: Message, order: readonly number[], newest: number): number {
+  private messageOf(message: Message, order: readonly number[], world: World): number {
     const { hash } = this
+    const newest = world.znode.partitionEpoch
     hash.begin()
     switch (message.kind) {
       case 'fetch': {
@@ -188,6 +190,7 @@ export class Fingerprints {
         hash.add(3)
         hash.add(message.copy)
         hash.add(message.attempt.controllerEpoch)
+        hash.add(rankOf(message, world))
         hash.add(this.place(message.from))
         hash.add(leaderEpoch)
         hash.add(ageOf(partitionEpoch, newest))
@@ -237,6 +240,13 @@ export class Fingerprints {
     for (const id of ids) mask |= 1 << this.places[id]!
     return mask
   }
+}
+
+/** Numbers of attempts are only compared, with those of the same sender: 0 when a later one was looked at, else by age among those under way. */
+function rankOf({ from, number, attempt }: Message & { kind: 'alter' }, { network, newestAttempts }: World): number {
+  if (attempt.controllerEpoch === AnyController) return 1
+  if (number < newestAttempts[from]!) return 0
+  return network.filter(each => each.kind === 'alter' && each.from === from && each.number <= number).length
 }
 
 /** Partition epochs are only compared: counted back from the newest, a shrink and an expansion lead to where one began. */

@@ -1,6 +1,11 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
-import type { IsrAnswer, IsrAttempt, IsrProposal } from '@millrace/broker/core/partition/in-sync-set'
+import {
+  AnyController,
+  type IsrAnswer,
+  type IsrAttempt,
+  type IsrProposal,
+} from '@millrace/broker/core/partition/in-sync-set'
 import type { FetchAnswer, FetchStep } from '@millrace/broker/core/partition/partition-follower'
 import type { LeaderEffects, LeaderTerms } from '@millrace/broker/core/partition/partition-leader'
 import { answerAlterPartition } from './controller-answer.ts'
@@ -29,6 +34,8 @@ export interface Bounds {
   readonly heldAlters: number
   /** An AlterPartition that was sent again stays on the wire: it arrives twice. */
   readonly copiedAlters: boolean
+  /** Attempts of AlterPartition name the term they are for, and have numbers; else any controller may write any of them, as beside Kafka's brokers. */
+  readonly namesTerms: boolean
   /** Restarts of a replica outside the ISR that lose the end of its log. */
   readonly restarts: number
   /** Controllers that are elected after the first. */
@@ -132,6 +139,8 @@ export class Model {
       exposed: [],
       restarts: 0,
       controllerEpoch: 1,
+      attempts: 0,
+      newestAttempts: this.ids.map(() => -1),
       shunned: -1,
       shuns: 0,
       nowMs: 0,
@@ -226,7 +235,12 @@ export class Model {
         this.deliver(world.network[action.message]!, action.then)
         break
       case 'succeed':
-        this.world = { ...world, controllerEpoch: world.controllerEpoch + 1, shunned: -1 }
+        this.world = {
+          ...world,
+          controllerEpoch: world.controllerEpoch + 1,
+          newestAttempts: this.ids.map(() => -1),
+          shunned: -1,
+        }
         break
       case 'shun':
         this.world = { ...world, shunned: world.shunned === -1 ? action.replica : -1, shuns: world.shuns + 1 }
@@ -412,10 +426,7 @@ export class Model {
   }
 
   private deliver(message: Message, then: 'answered' | 'lost' | 'held'): void {
-    // Whose answer is lost is sent again, one attempt at a time: it stays, unless the next is for another controller.
-    const staysOn =
-      message.kind === 'alter' && then === 'lost' && message.attempt.controllerEpoch === this.world.controllerEpoch
-    if (!staysOn) this.forget(message)
+    this.forget(message)
     switch (message.kind) {
       case 'fetch': {
         const { from, to, brokerEpoch, asked } = message
@@ -433,10 +444,16 @@ export class Model {
       case 'altered':
         return this.tell(message.to, message.proposal, message.answer, message.attempt)
       case 'alter': {
-        const { from, proposal, attempt } = message
-        const { machines } = this
-        const { znode, answer } = answerAlterPartition(machines, this.world, from, proposal, attempt.controllerEpoch)
+        const { from, proposal, attempt, number } = message
+        const { controllerEpoch } = attempt
+        const named = { controllerEpoch, number: this.bounds.namesTerms ? number : -1 }
+        const { znode, answer } = answerAlterPartition(this.machines, this.world, from, proposal, named)
         if (znode !== null) this.world = { ...this.world, znode }
+        const isLookedAt = controllerEpoch === this.world.controllerEpoch && number > this.world.newestAttempts[from]!
+        if (isLookedAt) {
+          const newestAttempts = this.world.newestAttempts.map((each, id) => (id === from ? number : each))
+          this.world = { ...this.world, newestAttempts }
+        }
         if (then === 'lost' && this.bounds.copiedAlters) this.send({ ...message, copy: 1 })
         if (then === 'held') this.send({ kind: 'altered', to: from, proposal, answer, attempt })
         else if (message.copy === 0) this.tell(from, proposal, then === 'lost' ? 'unknown' : answer, attempt)
@@ -447,8 +464,11 @@ export class Model {
 
   /** To the controller in office: a leader that has not heard of it is turned away, and asks again. */
   private propose(from: number, proposal: IsrProposal): void {
-    const { nowMs: sentAtMs, controllerEpoch } = this.world
-    this.send({ kind: 'alter', from, copy: 0, proposal, attempt: { sentAtMs, controllerEpoch } })
+    const { nowMs: sentAtMs, controllerEpoch: term } = this.world
+    const controllerEpoch = this.bounds.namesTerms ? term : AnyController
+    const number = this.world.attempts + 1
+    this.world = { ...this.world, attempts: number }
+    this.send({ kind: 'alter', from, copy: 0, proposal, attempt: { sentAtMs, controllerEpoch }, number })
   }
 
   private tell(id: number, proposal: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): void {
@@ -493,17 +513,15 @@ export class Model {
   }
 
   private send(message: Message): void {
-    const { network } = this.world
-    const isThere =
+    // Of attempts that are the same but for their number the newest is kept: what an older one may do it may do as well.
+    const isOlder = (each: Message): boolean =>
       message.kind === 'alter' &&
-      network.some(
-        each =>
-          each.kind === 'alter' &&
-          each.proposal === message.proposal &&
-          each.copy === message.copy &&
-          each.attempt.controllerEpoch === message.attempt.controllerEpoch,
-      )
-    if (!isThere) this.world = { ...this.world, network: [...network, message] }
+      each.kind === 'alter' &&
+      each.proposal === message.proposal &&
+      each.copy === message.copy &&
+      each.attempt.controllerEpoch === message.attempt.controllerEpoch
+    const network = this.world.network.filter(each => !isOlder(each))
+    this.world = { ...this.world, network: [...network, message] }
   }
 
   private forget(message: Message): void {

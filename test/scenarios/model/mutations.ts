@@ -130,11 +130,18 @@ export const mutations: readonly Mutation[] = [
     replace: 'nowMs - uncertainAtMs < this.attemptLifetimeMs',
   },
   {
-    name: 'refused by the controller at which another attempt still is',
+    name: 'a controller writes an attempt after it has refused a later one',
+    ledger: 'issue 4',
+    file: 'controller/controller-state.ts',
+    search: 'if (newest?.brokerEpoch === brokerEpoch && attempt < newest.attempt) return true',
+    replace: '',
+  },
+  {
+    name: 'a refusal settles attempts that any controller may write',
     ledger: 'issue 4',
     file: inSync,
-    search: 'controllerEpoch <= uncertainEpoch',
-    replace: 'controllerEpoch < uncertainEpoch',
+    search: 'controllerEpoch === AnyController ? Infinity : ',
+    replace: '',
   },
   {
     name: 'only the last attempt without an answer counts',

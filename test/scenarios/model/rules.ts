@@ -211,7 +211,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1099, sent(1099, anyController)), 'retry')
     assert.equal(other.leader.onIsrAnswer(other.proposals[0]!, refused, 1100, sent(1100, anyController)), 'reverted')
   },
-  'AlterPartition: lost, then refused: reverted at once by a newer controller than all that it was for, else not before it has died':
+  'AlterPartition: lost, then refused: reverted at once by a controller of no older term than all that it was for, else not before it has died':
     machines => {
       const refused = { errorCode: ErrorCode.INELIGIBLE_REPLICA }
       /** `lost`: for whom the attempts were that got no answer; `by`: who refuses. */
@@ -224,13 +224,17 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
       }
       assert.equal(verdict([7], 8), 'reverted')
       assert.equal(verdict([6, 7], 8), 'reverted')
-      assert.equal(verdict([7], 7), 'retry', 'the other attempt may wait at the same controller')
-      assert.equal(verdict([8, 7], 8), 'retry', 'the newest counts')
+      assert.equal(verdict([7], 7), 'reverted', 'the same controller has looked at a later attempt')
+      assert.equal(verdict([8, 7], 7), 'retry', 'the newest counts')
       assert.equal(verdict([anyController], 8), 'retry', 'it may be written by any')
       assert.equal(verdict([7, anyController, 7], 8), 'retry')
       assert.equal(verdict([7], anyController), 'retry', 'nobody knows who refuses')
-      assert.equal(verdict([8], 8, 1100), 'reverted', 'it has died')
-      assert.equal(verdict([8], 8, 1100, 1099), 'retry', 'it may have been written after this one was refused')
+      assert.equal(verdict([anyController], 8, 1100), 'reverted', 'it has died')
+      assert.equal(
+        verdict([anyController], 8, 1100, 1099),
+        'retry',
+        'it may have been written after this one was refused',
+      )
     },
   'AlterPartition: for another term: NOT_CONTROLLER, whatever it asks for': ({
     ControllerState,
@@ -246,6 +250,31 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
     }
     assert.deepEqual([of(6), of(7), of(8)], [ErrorCode.NOT_CONTROLLER, ErrorCode.NONE, ErrorCode.NOT_CONTROLLER])
     assert.deepEqual([of(), of(anyController)], [ErrorCode.NONE, ErrorCode.NONE])
+  },
+  'AlterPartition: that a later one of the same broker epoch has overtaken: NOT_CONTROLLER, nothing is looked at': ({
+    ControllerState,
+    planAlterPartition,
+  }) => {
+    const settings = { brokerId: 1, controllerEpoch: 7, interBrokerListener: 'PLAINTEXT', deleteTopics: true }
+    const state = new ControllerState(settings)
+    const register = (id: number, epoch: number): void => state.addBroker({ id, epoch, rack: null, endpoints: [] })
+    register(1, 10)
+    register(2, 20)
+    const of = (brokerId: number, brokerEpoch: number, attempt?: number, controllerEpoch = 7): number => {
+      const count = attempt === undefined ? {} : { attempt }
+      const step = planAlterPartition(state, { brokerId, brokerEpoch, controllerEpoch, ...count, proposals: [] }).next()
+      return step.done === true ? step.value.errorCode : ErrorCode.NONE
+    }
+    const { NONE, NOT_CONTROLLER, STALE_BROKER_EPOCH } = ErrorCode
+    assert.deepEqual([of(1, 10, 5), of(1, 10, 4), of(1, 10, 5), of(1, 10, 6)], [NONE, NOT_CONTROLLER, NONE, NONE])
+    assert.deepEqual([of(1, 10), of(1, 10, -1), of(1, 10, 5)], [NONE, NONE, NOT_CONTROLLER], 'who does not count')
+    assert.deepEqual(
+      [of(2, 20, 1), of(1, 10, 7, 6), of(1, 10, 6)],
+      [NONE, NOT_CONTROLLER, NONE],
+      'turned away: not seen',
+    )
+    register(1, 11)
+    assert.deepEqual([of(1, 10, 9), of(1, 11, 1), of(1, 11, 2)], [STALE_BROKER_EPOCH, NONE, NONE], 'a new life')
   },
   'AlterPartition: a late answer to a proposal that is over: ignored, and the next one stays open': machines => {
     const { leader, fetch, proposals } = leaderOf(machines, { inSyncReplicas: [1, 2] })
@@ -365,7 +394,7 @@ export const rules: Readonly<Record<string, (machines: Machines) => void>> = {
           { ...world, znode },
           0,
           { leaderEpoch, partitionEpoch, inSyncReplicas },
-          anyController,
+          { controllerEpoch: anyController, number: -1 },
         )
         return typeof answer !== 'string' && 'errorCode' in answer
           ? answer.errorCode

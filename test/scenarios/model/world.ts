@@ -17,6 +17,10 @@ export interface World {
   readonly restarts: number
   /** The controller in office: its epoch. */
   readonly controllerEpoch: number
+  /** AlterPartition requests sent so far, by anybody: the number of the last. */
+  readonly attempts: number
+  /** Of each replica's the newest that the controller in office has looked at; -1: none. */
+  readonly newestAttempts: readonly number[]
   /** The replica that this controller takes to be shutting down; -1: none. Its successors do not know of it. */
   readonly shunned: number
   /** How often a controller changed its mind about that. */
@@ -62,6 +66,7 @@ export type Message =
       readonly copy: 0 | 1
       readonly proposal: IsrProposal
       readonly attempt: IsrAttempt
+      readonly number: number
     }
   | {
       readonly kind: 'altered'

@@ -4,7 +4,8 @@
 // - Between brokers: a leader proposes other in-sync replicas (KIP-497). The controller checks what the leader knows against
 //   what is stored, writes it, and tells all brokers before it answers.
 // - INELIGIBLE_REPLICA for members that are down, shutting down, or not the incarnation that has caught up.
-// - NOT_CONTROLLER for a request that is for another term than this controller's (`controllerEpoch`, which Kafka does not have).
+// - NOT_CONTROLLER for a request that is for another term than this controller's (`controllerEpoch`, which Kafka does not have), and for one
+//   that a later one of the same sender has overtaken (`attempt`, which Kafka does not have either).
 // Version notes
 // - v0-1: topics by name; OPERATION_NOT_ATTEMPTED where later versions say INELIGIBLE_REPLICA. v1: recovery state (KIP-704).
 // - v2: topic ids (KIP-841). v3: broker epochs of the members (KIP-903); -1 is not checked.
@@ -28,11 +29,12 @@ export default defineHandler(
   alterPartitionResponse,
   [0, 3],
   async (request, { apiVersion }, { controller }: Pick<TopicServices, 'controller'>) => {
-    const { brokerId, brokerEpoch, controllerEpoch } = request
+    const { brokerId, brokerEpoch, controllerEpoch, attempt } = request
     const answer = await controller.alterPartition({
       brokerId,
       brokerEpoch,
       controllerEpoch,
+      attempt,
       proposals: proposalsOf(request, apiVersion),
     })
     if (answer.errorCode !== ErrorCode.NONE) return { throttleTimeMs: 0, errorCode: answer.errorCode, topics: [] }

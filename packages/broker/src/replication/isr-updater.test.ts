@@ -170,6 +170,8 @@ describe('in-sync set updates', () => {
     controller.answer(committed(0))
     await time.run()
     expect(controller.requests.map(({ controllerEpoch }) => controllerEpoch)).toEqual([9, 10])
+    // The controller knows by it which of them came late.
+    expect(controller.requests.map(({ attempt }) => attempt)).toEqual([1, 2])
     expect(who.attempts).toEqual([
       { controllerEpoch: 9, sentAtMs: startedMs },
       { controllerEpoch: 10, sentAtMs: startedMs + 50 },

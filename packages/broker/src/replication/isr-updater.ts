@@ -61,6 +61,8 @@ export class IsrUpdater implements IsrProposals {
   private isScheduled = false
   private retryTimer: Timer | null = null
   private isClosed = false
+  /** The number of the last request: one after the other, so that the controller knows those that come late. */
+  private attempts = 0
 
   constructor(options: IsrUpdaterOptions) {
     this.options = options
@@ -155,7 +157,8 @@ export class IsrUpdater implements IsrProposals {
       row.partitions.push(rowOf(partition, proposal, version))
     }
     const { brokerId, brokerEpoch } = this.options
-    return { brokerId, brokerEpoch: brokerEpoch(), topics: [...topics.values()], controllerEpoch }
+    const attempt = ++this.attempts
+    return { brokerId, brokerEpoch: brokerEpoch(), topics: [...topics.values()], controllerEpoch, attempt }
   }
 
   private settle(partition: Partition, proposal: IsrProposal, answer: IsrAnswer, attempt: IsrAttempt): void {

@@ -2,7 +2,8 @@
 // ZooKeeper itself.
 // v1: leader recovery state (KIP-704). v2: topic ids (KIP-841). v3: broker epochs of the new in-sync replicas
 // (KIP-903).
-// `controllerEpoch` is Millrace's own: the only term of a controller in which this may be written; Kafka ignores tags that it does not know.
+// `controllerEpoch` and `attempt` are Millrace's own: the only term of a controller in which this may be written, and the number of this
+// request among those of the sender's broker epoch. Kafka ignores tags that it does not know.
 import { array, int16, int32, int64, int8, message, string, uuid, type Infer } from '../schema.ts'
 
 export const alterPartitionRequest = message('AlterPartitionRequest', 56, '0-3', '0+', {
@@ -21,6 +22,7 @@ export const alterPartitionRequest = message('AlterPartitionRequest', 56, '0-3',
     }),
   }),
   controllerEpoch: int32('0+').default(-1).tag(10_000).ignorable(),
+  attempt: int64('0+').default(-1).tag(10_001).ignorable(),
 })
 export type AlterPartitionRequest = Infer<typeof alterPartitionRequest>
 export type AlterPartitionRequestTopicData = AlterPartitionRequest['topics'][number]

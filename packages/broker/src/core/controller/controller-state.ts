@@ -62,6 +62,8 @@ export class ControllerState {
   readonly #topicsById = new Map<string, TopicContext>()
   readonly #brokers = new Map<number, RegisteredBroker>()
   readonly #offlineFolders = new Map<number, Set<PartitionContext>>()
+  /** Of each broker's AlterPartition the newest that was looked at. */
+  readonly #newestAttempts = new Map<number, { readonly brokerEpoch: number; readonly attempt: number }>()
 
   constructor(settings: ControllerSettings) {
     this.settings = settings
@@ -101,6 +103,15 @@ export class ControllerState {
 
   removeBroker(brokerId: number): void {
     this.#brokers.delete(brokerId)
+  }
+
+  /** Has a later AlterPartition of that broker epoch been looked at? If not, this one is the newest now. -1 has no place in the order. */
+  isOvertaken(brokerId: number, brokerEpoch: number, attempt: number): boolean {
+    if (attempt === -1) return false
+    const newest = this.#newestAttempts.get(brokerId)
+    if (newest?.brokerEpoch === brokerEpoch && attempt < newest.attempt) return true
+    this.#newestAttempts.set(brokerId, { brokerEpoch, attempt })
+    return false
   }
 
   isReplicaOnline(brokerId: number, partition: PartitionContext): boolean {

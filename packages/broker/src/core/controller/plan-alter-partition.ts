@@ -15,6 +15,8 @@ export interface IsrChange {
   readonly brokerEpoch: number
   /** The only term in which this may be written; -1 or left out: any. */
   readonly controllerEpoch?: number
+  /** Grows with each request of this broker epoch; -1 or left out: the sender does not count. */
+  readonly attempt?: number
   readonly proposals: readonly IsrProposal[]
 }
 
@@ -59,6 +61,10 @@ export function* planAlterPartition(state: ControllerState, change: IsrChange): 
   if (isForAnotherTerm) return { errorCode: ErrorCode.NOT_CONTROLLER, proposals: [] }
   if (state.brokers.get(change.brokerId)?.epoch !== change.brokerEpoch) {
     return { errorCode: ErrorCode.STALE_BROKER_EPOCH, proposals: [] }
+  }
+  // It was given up when the later one was sent, whose refusal may have been taken for the end of both.
+  if (state.isOvertaken(change.brokerId, change.brokerEpoch, change.attempt ?? -1)) {
+    return { errorCode: ErrorCode.NOT_CONTROLLER, proposals: [] }
   }
   const answers: (IsrProposalAnswer | null)[] = []
   const accepted: { index: number; partition: PartitionContext; next: Leadership }[] = []

@@ -49,7 +49,10 @@ export const AnyController = -1
 /** One sending of a proposal. */
 export interface IsrAttempt {
   readonly sentAtMs: number
-  /** The only controller epoch in which it may be written, or AnyController. */
+  /**
+   * The only controller epoch in which it may be written, or AnyController. With an epoch it also has a number, by which that
+   * controller tells it from later ones: it writes nothing for an attempt when it has looked at a later one.
+   */
   readonly controllerEpoch: number
 }
 
@@ -141,10 +144,11 @@ export class InSyncSet {
     if (turnedAway.has(answer.errorCode)) return 'retry'
     // The controller failed somewhere, perhaps after it had written.
     if (!refusals.has(answer.errorCode)) return this.onUncertain(pending, nowMs, controllerEpoch)
-    // This attempt was refused; one that got no answer may still arrive, and be written where this one was not. Unless it was for an
-    // earlier term: this controller read what earlier ones had written when it was elected, and nothing is written in their terms any more.
+    // This attempt was refused; one that got no answer may still arrive, and be written where this one was not. Not in the term of the
+    // controller that refused, as that has seen a later one; and not in an earlier term: this controller read what was written in those when it
+    // was elected, and nothing is written in them any more. But any controller may write an attempt that names none.
     const { uncertainAtMs, uncertainEpoch } = pending
-    const mayArrive = uncertainAtMs !== null && controllerEpoch <= uncertainEpoch
+    const mayArrive = uncertainAtMs !== null && controllerEpoch < uncertainEpoch
     // Not before that one has died was this one looked at: had it been written in between, it would have been found written.
     if (mayArrive && sentAtMs - uncertainAtMs < this.attemptLifetimeMs) return 'retry'
     this.pending = null
