@@ -209,6 +209,11 @@ describe('cluster', () => {
     const asked = await ask([{ name: 't' }], wish, 8)
     expect(asked.clusterAuthorizedOperations).toBe(8096)
     expect(asked.topics[0]!.topicAuthorizedOperations).toBe(3576)
+    // As Kafka does, of every name that was asked for; kafka-python decodes the field before it looks at the error.
+    const absent = await ask([{ name: 'absent' }], { ...wish, allowAutoTopicCreation: false }, 8)
+    expect(absent.topics).toMatchObject([
+      { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, topicAuthorizedOperations: 3576 },
+    ])
     const notAsked = await ask([{ name: 't' }], {}, 8)
     expect(notAsked.clusterAuthorizedOperations).toBe(-2147483648)
     expect(notAsked.topics[0]!.topicAuthorizedOperations).toBe(-2147483648)

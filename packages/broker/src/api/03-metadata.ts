@@ -59,7 +59,8 @@ function metadataOf(
     topicId,
     isInternal: name !== null && isInternalTopic(name),
     partitions: [],
-    topicAuthorizedOperations: OPERATIONS_NOT_REQUESTED,
+    // Of a name that does not exist, too; an id that stands for nothing has none to speak of.
+    topicAuthorizedOperations: name === null ? OPERATIONS_NOT_REQUESTED : topicOperations,
   })
   const answer = (absent: readonly MetadataResponseTopic[]): MetadataResponse => ({
     ...clusterPart(metadata, context, clusterId),

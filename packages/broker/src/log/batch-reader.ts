@@ -114,7 +114,7 @@ export class BatchReader {
     }
   }
 
-  /** No batch crosses the end of a chunk. */
+  /** No batch crosses the end of a chunk; an answer does, where it would be short without (see `gather`). */
   private slice(chunk: TailChunk<Segment>, position: number, options: ReadOptions): FetchedBatches | null {
     const { buffer, segment } = chunk
     const start = chunk.start + position - chunk.position
@@ -124,6 +124,9 @@ export class BatchReader {
     const length = Math.max(firstSize, Math.min(available, options.maxBytes))
     const end = wholeBatches(buffer, start, length, options.endOffset)
     if (end.length === 0) return null
+    if (end.length === available && this.isShort(segment, position, end.length, options)) {
+      return this.gather(chunk, position, options)
+    }
     this.positions.remember(end.nextOffset, segment, position + end.length)
     chunk.hold()
     return new FetchedBatches(
@@ -135,6 +138,36 @@ export class BatchReader {
       },
       chunk,
     )
+  }
+
+  /**
+   * Could the answer be at least twice as large? Then a copy is worth it: the chunks of a log that is written to little are small, and who asks for
+   * what there is expects all of it, as from Kafka. Else the end of the chunk is as good a place to stop as any, and the next answer begins where a chunk does.
+   */
+  private isShort(segment: Segment, position: number, size: number, options: ReadOptions): boolean {
+    const limit = Math.min(options.maxBytes, readBytesMax)
+    if (size > limit / 2) return false
+    const next = this.#tail.find(segment, position + size)
+    if (next === null) return false
+    const nextSize = batchSizeAt(next.buffer, next.start)
+    return (
+      nextSize <= limit - size && wholeBatches(next.buffer, next.start, nextSize, options.endOffset).length === nextSize
+    )
+  }
+
+  /** A copy of what this chunk and those behind it hold. */
+  private gather(chunk: TailChunk<Segment>, position: number, options: ReadOptions): FetchedBatches {
+    const { segment } = chunk
+    const limit = Math.min(segment.writtenSize - position, options.maxBytes, readBytesMax)
+    const pooled = this.#pool.take(limit)
+    let length = 0
+    for (let next: TailChunk<Segment> | null = chunk; next !== null && length < limit;) {
+      const from = next.start + position + length - next.position
+      const to = next.start + next.writtenSize
+      length += next.buffer.copy(pooled, length, from, Math.min(to, from + limit - length))
+      next = this.#tail.find(segment, position + length)
+    }
+    return this.pooledBatches(pooled, length, segment, position, options.endOffset)!
   }
 
   private readAt(segment: Segment, position: number, options: ReadOptions): FetchedBatches | null {
@@ -157,7 +190,17 @@ export class BatchReader {
         length = firstSize
       }
     }
-    const end = wholeBatches(pooled, 0, length, options.endOffset)
+    return this.pooledBatches(pooled, length, segment, position, options.endOffset)
+  }
+
+  private pooledBatches(
+    pooled: Buffer,
+    length: number,
+    segment: Segment,
+    position: number,
+    endOffset: number,
+  ): FetchedBatches | null {
+    const end = wholeBatches(pooled, 0, length, endOffset)
     if (end.length === 0) {
       this.#pool.give(pooled)
       return null

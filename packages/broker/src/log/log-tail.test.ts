@@ -41,6 +41,28 @@ describe('log tail', () => {
     expect(valuesOf(log, 0, 1000)).toEqual(values)
   })
 
+  test('more batches than one chunk: one read answers all that fit its limit, as far as its end', async () => {
+    const logs = await MemoryLogs.open({ tailBytesMax: 16 * mebibyte })
+    const log = logs.log()
+    fill(log, 500, 1000, () => logs.time.endTurn())
+    logs.time.endTurn()
+    const all = read(log, 3)
+    expect([all.firstOffset, all.nextOffset]).toEqual([3, 500])
+    const [, file] = [...logs.files.snapshot()].find(([path]) => path.endsWith('.log'))!
+    expect(all.bytes.equals(file.subarray(0, log.size).subarray(-all.bytes.length))).toBe(true)
+    const size = all.bytes.length / 497
+    all.release()
+    const limited = log.read({ fetchOffset: 3, maxBytes: 100.5 * size, endOffset: 500, minOneBatch: true })!
+    expect(limited.nextOffset).toBe(103)
+    limited.release()
+    const committed = log.read({ fetchOffset: 3, maxBytes: mebibyte, endOffset: 301, minOneBatch: true })!
+    expect(committed.nextOffset).toBe(301)
+    committed.release()
+    const idleBytes = logs.bufferPool.idleBytes
+    read(log, 3).release()
+    expect(logs.bufferPool.idleBytes).toBe(idleBytes)
+  })
+
   test('more than the budget: the oldest come from the file, the newest from memory', async () => {
     const logs = await MemoryLogs.open({ tailBytesMax: 64 * 1024 })
     const log = logs.log()
