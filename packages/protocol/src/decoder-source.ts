@@ -2,6 +2,9 @@ import { leastSize } from './least-size.ts'
 import type { Reader } from './reader.ts'
 import { fallbackOf, isCarried, isNullable, NO_BYTES, type Field, type Message, type Shape } from './schema.ts'
 
+/** An array that grows asks for room for 17 items with the first one; up to so many items there are it is made in its size. More may be a lie. */
+const FEW_ITEMS = 16
+
 /** Straight-line JavaScript that decodes `message` at `version`. Names come from our rows only, never from a peer. */
 export function generateDecoder<T>(message: Message<T>, version: number): (reader: Reader) => T {
   const isFlexible = version >= message.flexibleSince
@@ -46,8 +49,8 @@ export function generateDecoder<T>(message: Message<T>, version: number): (reade
     return `const ${count} = r.${isCompact ? 'compactCount' : 'count'}(${leastSize(item, version, isFlexible)});
       if (${count} < 0) ${mayBeNull ? `${into} = null` : `r.fail('null in a field that cannot be null')`};
       else {
-        const ${items} = [];
-        for (let ${index} = 0; ${index} < ${count}; ${index}++) { let ${value}; ${read(item, value)} ${items}.push(${value}); }
+        const ${items} = ${count} <= ${FEW_ITEMS} ? new Array(${count}) : [];
+        for (let ${index} = 0; ${index} < ${count}; ${index}++) { let ${value}; ${read(item, value)} ${items}[${index}] = ${value}; }
         ${into} = ${items};
       }`
   }

@@ -1,3 +1,4 @@
+import { writeRecentUuid } from './recent-uuid.ts'
 import { ZERO_UUID } from './schema.ts'
 import { UnencodableMessage } from './unencodable-message.ts'
 
@@ -34,7 +35,8 @@ export class Writer {
   #from: number
   #position: number
   #limit: number
-  readonly #parts: Uint8Array[] = []
+  /** Null: nothing was sliced, as in most messages. */
+  #parts: Uint8Array[] | null = null
   #partsSize = 0
   /** Inside a tagged field nothing is sliced: its size goes in front of it. */
   #openTags = 0
@@ -132,7 +134,7 @@ export class Writer {
       this.#buffer.fill(0, at, at + 16)
       return
     }
-    if (value.length !== 22 || this.#buffer.write(value, at, 16, 'base64url') !== 16) refuse(value, 'uuid')
+    if (!writeRecentUuid(value, this.#buffer, at)) refuse(value, 'uuid')
   }
 
   string(value: string): void {
@@ -197,8 +199,8 @@ export class Writer {
   /** Bytes without a length. From SLICE_FROM_BYTES on they are not copied: they must stay as they are until the parts are written. */
   raw(bytes: Uint8Array): void {
     if (bytes.length >= SLICE_FROM_BYTES && this.#openTags === 0) {
-      this.#cut()
-      this.#parts.push(bytes)
+      const parts = (this.#parts ??= [])
+      parts.push(this.#cut(), bytes)
       this.#partsSize += bytes.length
       return
     }
@@ -238,7 +240,9 @@ export class Writer {
 
   /** The message as a list of pieces, the large byte fields among them as they were given. The writer is done. */
   finishParts(): Uint8Array[] {
-    if (this.#parts.length === 0 || this.#position > this.#from) this.#cut()
+    let parts = this.#parts
+    if (parts === null) parts = [this.#cut()]
+    else if (this.#position > this.#from) parts.push(this.#cut())
     if (this.#block.buffer.length - this.#from > idleBlock.buffer.length - idleFrom) {
       idleBlock = this.#block
       idleFrom = this.#from
@@ -249,14 +253,14 @@ export class Writer {
     this.#from = 0
     this.#position = 0
     this.#limit = 0
-    return this.#parts
+    return parts
   }
 
-  #cut(): void {
+  #cut(): Uint8Array {
     const part = this.#buffer.subarray(this.#from, this.#position)
-    this.#parts.push(part)
     this.#partsSize += part.length
     this.#from = this.#position
+    return part
   }
 
   #reserve(size: number): number {

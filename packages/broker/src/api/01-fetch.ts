@@ -25,7 +25,8 @@ import {
   type PartitionData,
 } from '@millrace/protocol/messages/01-fetch'
 import type { Deadline } from '@millrace/runtime/deadline'
-import type { FetchContext, FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
+import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-partition.ts'
+import type { FetchContext, ForgottenPartition, NewsListener } from '../core/partition/fetch-session.ts'
 import { gatherMsMax } from '../core/partition/gathering.ts'
 import { preferredReadReplica } from '../core/partition/preferred-read-replica.ts'
 import { Isolation } from '../replication/partition.ts'
@@ -63,11 +64,9 @@ export default {
 function beginSession(request: FetchRequest, context: RequestContext, services: Services): FetchContext | ErrorCode {
   const { fetchSessions, metadata } = services
   const usesTopicIds = context.apiVersion >= 13
-  const nameOf = (topic: string, topicId: string): string | null =>
-    usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
   const partitions: FetchPartition[] = []
   for (const { topic, topicId, partitions: rows } of request.topics) {
-    const name = nameOf(topic, topicId)
+    const name = usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
     for (const row of rows) {
       partitions.push({
         topic: name,
@@ -91,11 +90,23 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
     follower: replicaId >= 0 ? `${replicaId} ${context.clientId}` : null,
     nowMs: context.nowMs,
     partitions,
-    forgotten: request.forgottenTopicsData.flatMap(({ topic, topicId, partitions }) =>
-      partitions.map(partition => ({ topic: nameOf(topic, topicId), topicId, partition })),
-    ),
+    forgotten: forgottenOf(request, usesTopicIds, metadata),
   })
 }
+
+function forgottenOf(
+  { forgottenTopicsData }: FetchRequest,
+  usesTopicIds: boolean,
+  metadata: Services['metadata'],
+): readonly ForgottenPartition[] {
+  if (forgottenTopicsData.length === 0) return nothing
+  return forgottenTopicsData.flatMap(({ topic, topicId, partitions }) => {
+    const name = usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
+    return partitions.map(partition => ({ topic: name, topicId, partition }))
+  })
+}
+
+const nothing: [] = []
 
 /** Below 0: a consumer. */
 function replicaIdOf(request: FetchRequest, apiVersion: number): number {
@@ -107,14 +118,14 @@ function topLevelError(errorCode: ErrorCode): FetchResponse {
 }
 
 /** One Fetch request, from its first read to its answer. */
-class FetchOperation {
+class FetchOperation implements NewsListener {
   private readonly session: FetchContext
   private readonly context: RequestContext
   private readonly services: Services
   private readonly terms: FetchTerms
   private readonly maxWaitMs: number
   private readonly minBytes: number
-  private fetches: PartitionFetch[] = []
+  private fetches: PartitionFetch[] = nothing
   private wait: FetchWait | null = null
   private deadline: Deadline | null = null
   /** There are records, and more are expected: until then, or `gatherMsMax`. */
@@ -155,7 +166,7 @@ class FetchOperation {
     if (isComplete && !(this.foundOnlyRecords() && this.mayGather())) return this.answerAtOnce()
     this.release()
     // A follower waits for whatever there is in thousands of partitions: its session hears of it, and nobody asks each of them.
-    if (this.session.tellsNews) this.session.onNews(partition => this.onNews(partition))
+    if (this.session.tellsNews) this.session.listen(this)
     else this.wait = new FetchWait(this.fetches, this.minBytes, () => this.onReady())
     this.deadline = this.services.deadlines.after(this.maxWaitMs, () => this.onReady())
     this.context.onAbandoned(() => this.onAbandoned())
@@ -168,15 +179,19 @@ class FetchOperation {
     const { partitions, metadata } = this.services
     let remainingBytes = this.terms.maxBytes
     let minOneBatch = true
-    this.fetches = this.session.partitions.map(asked => {
+    const asks = this.session.partitions
+    const fetches = new Array<PartitionFetch>(asks.length)
+    for (let index = 0; index < asks.length; index++) {
+      const asked = asks[index]!
       // Asked anew each time: a topic may have come, or gone and come back under its name with another id.
       if (this.context.apiVersion >= 13) asked.topic = metadata.topicName(asked.topicId) ?? null
       const fetch = new PartitionFetch(asked, this.terms, partitions)
       fetch.read(remainingBytes, minOneBatch)
       if (fetch.recordsSize > 0) minOneBatch = false
       remainingBytes = Math.max(0, remainingBytes - fetch.recordsSize)
-      return fetch
-    })
+      fetches[index] = fetch
+    }
+    this.fetches = fetches
   }
 
   private isComplete(): boolean {
@@ -193,7 +208,7 @@ class FetchOperation {
   }
 
   /** A higher high watermark alone can wait for the next answer, as in Kafka. */
-  private onNews(asked: FetchPartition): void {
+  onNews(asked: FetchPartition): void {
     const news = newsOf(asked, this.terms, this.services.partitions)
     if (news === 'error') return this.onReady()
     if (news === 'nothing' || this.willDecide || (this.minBytes > 1 && !this.findsEnough())) return
@@ -277,7 +292,7 @@ class FetchOperation {
 
   private leave(): void {
     this.isOver = true
-    if (this.wait === null) this.session.onNews(null)
+    if (this.wait === null) this.session.listen(null)
     else this.wait.leave()
     this.deadline?.cancel()
   }
@@ -296,16 +311,17 @@ class FetchOperation {
     if (this.terms.throttle !== null) for (const fetch of fetches) fetch.noteTraffic()
     const responses: FetchableTopicResponse[] = []
     const nodeEndpoints: NodeEndpoint[] = []
-    fetches.forEach((fetch, index) => {
-      if (included !== null && included[index] !== true) return
+    let last: FetchableTopicResponse | null = null
+    for (let index = 0; index < fetches.length; index++) {
+      if (included !== null && included[index] !== true) continue
+      const fetch = fetches[index]!
       const { topic, topicId } = fetch.asked
       const row = fetch.row()
       this.nameLeader(row, topic, nodeEndpoints)
-      const last = responses.at(-1)
       // Rows of one topic that follow each other share their topic; the order of partitions is the session's.
-      if (last?.topicId === topicId && last.topic === (topic ?? '')) last.partitions.push(row)
-      else responses.push({ topic: topic ?? '', topicId, partitions: [row] })
-    })
+      if (last !== null && last.topicId === topicId && last.topic === (topic ?? '')) last.partitions.push(row)
+      else responses.push((last = { topic: topic ?? '', topicId, partitions: [row] }))
+    }
     const value: FetchResponse = { throttleTimeMs: 0, errorCode, sessionId, responses, nodeEndpoints }
     return { kind: 'parts', parts: encodeResponse(fetchResponse, context, value) }
   }

@@ -3,7 +3,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import type { AbortedTransaction, PartitionData } from '@millrace/protocol/messages/01-fetch'
 import { batchSizeAt, codecAt, magicAt } from '@millrace/protocol/records/record-batch'
 import { fetchPosition } from '../core/partition/fetch-position.ts'
-import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-session.ts'
+import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-partition.ts'
 import type { FetchedBatches } from '../log/batch-reader.ts'
 import { OffsetOutOfRange } from '../log/log-errors.ts'
 import { Isolation, type Partition } from '../replication/partition.ts'
@@ -195,9 +195,9 @@ export class PartitionFetch implements FetchedPartition {
     const { interest } = this.asked
     if (interest === null || interest.tie?.source === found) return
     interest.tie?.end()
-    const waiter = { onPartitionChanged: () => interest.onNews() }
-    found.fetchWaiters.add(waiter, 0)
-    interest.tie = { source: found, end: () => found.fetchWaiters.remove(waiter) }
+    const tie = { onPartitionChanged: () => interest.onNews() }
+    found.fetchWaiters.tie(tie)
+    interest.tie = { source: found, end: () => found.fetchWaiters.untie(tie) }
   }
 
   private find(): Partition | ErrorCode {

@@ -1,3 +1,4 @@
+import { Handover } from '@millrace/runtime/handover'
 import type { Timers } from '@millrace/runtime/ports'
 
 /** What is committed at the end of the turn. */
@@ -12,7 +13,7 @@ const bytesPerTurn = 4 * 1024 * 1024
 /** Group commit: every log that was appended to in a turn writes once, at its end (performance.md, rule 5: 15 to 24 times cheaper). */
 export class CommitQueue {
   readonly #timers: Timers
-  #waiting: Committable[] = []
+  readonly #waiting = new Handover<Committable>()
   #isScheduled = false
 
   constructor(timers: Timers) {
@@ -21,7 +22,7 @@ export class CommitQueue {
 
   /** The caller asks once per commit. */
   add(log: Committable): void {
-    this.#waiting.push(log)
+    this.#waiting.add(log)
     this.schedule()
   }
 
@@ -34,12 +35,9 @@ export class CommitQueue {
   private readonly run = (): void => {
     this.#isScheduled = false
     const waiting = this.#waiting
-    this.#waiting = []
     let bytes = 0
-    let done = 0
-    while (done < waiting.length && bytes < bytesPerTurn) bytes += waiting[done++]!.commit()
-    if (done === waiting.length) return
-    this.#waiting = [...waiting.slice(done), ...this.#waiting]
-    this.schedule()
+    for (let count = waiting.begin(); count > 0 && bytes < bytesPerTurn; count--) bytes += waiting.next().commit()
+    waiting.putBack()
+    if (waiting.size > 0) this.schedule()
   }
 }

@@ -192,7 +192,12 @@ export class PartitionLog implements Committable {
 
   /** For EpochFiles. */
   saveEpochs(): void {
-    if (this.isOpen) this.guardedQuietly(() => this.#writer.saveEpochs())
+    if (!this.isOpen) return
+    try {
+      this.#writer.saveEpochs()
+    } catch (error) {
+      this.noteQuietly(error)
+    }
   }
 
   /** Everything below is committed. Kept within the log; may go back only by truncation. */
@@ -266,8 +271,14 @@ export class PartitionLog implements Committable {
     if (fetchOffset < this.#logStartOffset || fetchOffset > this.logEndOffset) {
       throw new OffsetOutOfRange(fetchOffset, this.#logStartOffset, this.logEndOffset)
     }
-    const endOffset = Math.min(options.endOffset, this.logEndOffset)
-    return this.guarded(() => this.#reader.read({ ...options, endOffset }))
+    // No closure: each fetch comes by here.
+    try {
+      const { logEndOffset } = this
+      return this.#reader.read(options.endOffset <= logEndOffset ? options : { ...options, endOffset: logEndOffset })
+    } catch (error) {
+      if (isStorageFailure(error)) this.fail(error)
+      throw error
+    }
   }
 
   /** Brings what a `read` would read into memory, so that the read does not hold up the loop while the disk works. */
@@ -466,15 +477,22 @@ export class PartitionLog implements Committable {
 
   /** Writes what is pending: then it may be seen. The announcement waits for the end of the turn. */
   private settle(): void {
-    if (this.#failure === null && !this.#isClosed) this.guardedQuietly(() => this.#writer.write())
+    if (this.#failure !== null || this.#isClosed) return
+    try {
+      this.#writer.write()
+    } catch (error) {
+      this.noteQuietly(error)
+    }
   }
 
   private append(bytes: Buffer, firstOffset: number, appended: AppendedBytes, nowMs: number): AppendRefused | null {
-    const isAppended = this.guardedQuietly(() => {
+    try {
       this.#writer.makeRoom(firstOffset, appended, nowMs)
       this.#writer.append(bytes, appended, noteBatches(this, this.#producers, bytes))
-    })
-    if (!isAppended) return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    } catch (error) {
+      this.noteQuietly(error)
+      return refused(ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    }
     this.#producers.endOffset = this.#writer.nextOffset
     if (!this.#isQueued) {
       this.#isQueued = true
@@ -542,18 +560,13 @@ export class PartitionLog implements Committable {
     }
   }
 
-  /** As `guarded`; false instead of a failure of the storage, which `failed` tells. */
-  private guardedQuietly(operation: () => void): boolean {
-    try {
-      this.guarded(operation)
-      return true
-    } catch (error) {
-      if (isStorageFailure(error)) return false
-      throw error
-    }
+  /** A failure of the storage, which `failed` tells; everything else goes on to the caller. */
+  private noteQuietly(error: unknown): void {
+    if (!isStorageFailure(error)) throw error
+    this.fail(error)
   }
 
-  /** As `guardedQuietly`, while other turns go on; nothing happens when the log is closed or offline. */
+  /** Without holding up the loop; a failure of the storage is noted quietly, and nothing happens when the log is closed or offline. */
   private async guardedAsync(operation: () => Promise<void>): Promise<void> {
     if (this.#failure !== null || this.#isClosed) return
     try {

@@ -80,7 +80,8 @@ export class SegmentWriter {
       appendLastOffset: appended.lastOffset,
       appendMaxTimestamp: appended.maxTimestamp,
       nowMs,
-      settings: { segmentBytes: this.settings.segmentBytes, segmentMs: segmentMsOf(this.settings) },
+      segmentBytes: this.settings.segmentBytes,
+      segmentMs: segmentMsOf(this.settings),
     })
     if (isFull) this.roll(firstOffset, nowMs)
   }

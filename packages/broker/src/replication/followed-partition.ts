@@ -2,6 +2,7 @@ import { ErrorCode } from '@millrace/protocol/errors'
 import type { PartitionData } from '@millrace/protocol/messages/01-fetch'
 import type { Logger } from '@millrace/runtime/logger'
 import { assert } from '@millrace/runtime/invariant'
+import { noPlace } from '../core/partition/bag.ts'
 import { ZERO_TOPIC_ID } from '../core/partition/controller-request-acceptance.ts'
 import {
   PartitionFollower,
@@ -44,6 +45,8 @@ export class FollowedPartition implements FollowerFetch {
   readonly partition: number
   readonly leaderId: number
   readonly currentLeaderEpoch: number
+  /** In what its session has to tell the leader. */
+  place = noPlace
   fetchOffset = -1
   lastFetchedEpoch = -1
   logStartOffset = -1

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ErrorCode } from '@millrace/protocol/errors'
+import { noPlace } from '../core/partition/bag.ts'
 import { FollowerSession, type FollowerFetch } from './follower-session.ts'
 
 type Mutable = { -readonly [Key in keyof FollowerFetch]: FollowerFetch[Key] }
@@ -17,6 +18,7 @@ function fetchOf(partition: number, changes: Partial<FollowerFetch> = {}): Mutab
     fetchOffset: 0,
     lastFetchedEpoch: -1,
     logStartOffset: 0,
+    place: noPlace,
     ...changes,
   }
 }

@@ -1,10 +1,11 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { FetchRequest, FetchTopic, ForgottenTopic } from '@millrace/protocol/messages/01-fetch'
 import { ZERO_TOPIC_ID } from '../core/partition/controller-request-acceptance.ts'
+import { Bag, type BagMember } from '../core/partition/bag.ts'
 import { INITIAL_EPOCH, NO_SESSION, nextEpoch } from '../core/partition/fetch-session.ts'
 
-/** What a follower asks of one partition now. Whoever changes it tells the session. */
-export interface FollowerFetch {
+/** What a follower asks of one partition now. Whoever changes it tells the session. It is in one session at a time. */
+export interface FollowerFetch extends BagMember {
   readonly topic: string
   /** The zero id where the controller named none: then the whole request names topics. */
   readonly topicId: string
@@ -37,7 +38,7 @@ export class FollowerSession<Fetch extends FollowerFetch> {
   /** Whether the session names topics by id: it may not do both. */
   private usesIds = true
   /** Not told to the leader yet. */
-  private readonly changed = new Set<Fetch>()
+  private readonly changed = new Bag<Fetch>()
   private readonly gone = new Set<Fetch>()
 
   /** `maxBytes`: `replica.fetch.max.bytes`, for each partition. */
@@ -101,15 +102,10 @@ export class FollowerSession<Fetch extends FollowerFetch> {
     if (usesIds !== this.usesIds) this.restart()
     this.usesIds = usesIds
     const isFull = this.epoch === INITIAL_EPOCH
-    // What is wanted again under its old name was changed, not forgotten.
-    const gone = [...this.gone].filter(
-      each => this.wanted.get(topicKey(each))?.partitions[each.partition] === undefined,
-    )
-    const topics = this.topics(isFull ? this.all() : this.changed)
-    this.changed.clear()
-    this.gone.clear()
+    const topics = this.topics(isFull ? this.all() : this.changed.takeAll())
+    if (isFull) this.changed.takeAll()
     const { sessionId, epoch: sessionEpoch } = this
-    return { sessionId, sessionEpoch, topics, forgottenTopicsData: isFull ? [] : forgotten(gone) }
+    return { sessionId, sessionEpoch, topics, forgottenTopicsData: this.takeGone(isFull) }
   }
 
   /** The answer's head. False: the session is over, and the answer has no rows. */
@@ -144,13 +140,30 @@ export class FollowerSession<Fetch extends FollowerFetch> {
     }
   }
 
+  private takeGone(isFull: boolean): ForgottenTopic[] {
+    if (this.gone.size === 0) return nothingGone
+    // What is wanted again under its old name was changed, not forgotten.
+    const gone = [...this.gone].filter(
+      each => this.wanted.get(topicKey(each))?.partitions[each.partition] === undefined,
+    )
+    this.gone.clear()
+    return isFull ? nothingGone : forgotten(gone)
+  }
+
   private topics(fetches: Iterable<Fetch>): FetchTopic[] {
-    const topics = new Map<string, FetchTopic>()
+    const rows: FetchTopic[] = []
+    // Nearly all requests name one topic.
+    let row: FetchTopic | null = null
+    let others: Map<string, FetchTopic> | null = null
     for (const fetch of fetches) {
       const { topic, topicId } = fetch
-      const key = topicKey(fetch)
-      let row = topics.get(key)
-      if (row === undefined) topics.set(key, (row = { topic, topicId, partitions: [] }))
+      if (row === null || topicKey(row) !== topicKey(fetch)) {
+        if (row !== null) others ??= new Map([[topicKey(row), row]])
+        const known: FetchTopic | undefined = others?.get(topicKey(fetch))
+        row = known ?? { topic, topicId, partitions: [] }
+        if (known === undefined) rows.push(row)
+        others?.set(topicKey(row), row)
+      }
       row.partitions.push({
         partition: fetch.partition,
         currentLeaderEpoch: fetch.currentLeaderEpoch,
@@ -161,9 +174,11 @@ export class FollowerSession<Fetch extends FollowerFetch> {
         replicaDirectoryId: ZERO_TOPIC_ID,
       })
     }
-    return [...topics.values()]
+    return rows
   }
 }
+
+const nothingGone: [] = []
 
 interface WantedTopic<Fetch> {
   readonly partitions: (Fetch | undefined)[]

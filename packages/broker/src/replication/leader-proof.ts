@@ -69,7 +69,9 @@ export class LeaderProof {
   get isInDoubt(): boolean {
     const nowMs = this.options.clock.monotonicMs()
     this.gap.onTurn(nowMs)
-    return this.rightOf(nowMs, this.gap.unconfirmedMs, certain) === 'confirm'
+    const { unconfirmedMs } = this.gap
+    // Asked before each answer, and hardly ever was there a pause.
+    return unconfirmedMs > 0 && this.rightOf(nowMs, unconfirmedMs, certain) === 'confirm'
   }
 
   /**

@@ -156,37 +156,47 @@ export class ReplicaFetcher {
     await this.disconnect()
   }
 
+  /** A thousand times a second where records come one by one: as few promises as it takes. */
   private async fetchOnce(): Promise<void> {
     let answer: BorrowedAnswer<FetchResponse>
     try {
-      answer = await this.fetch()
+      answer = await this.fetch(this.openConnection ?? (await this.connect()))
     } catch (error) {
+      this.onFetchEnded()
       this.onUnreachable(error)
       return
     }
+    this.onFetchEnded()
     const changed: FollowedPartition[] = []
     try {
       if (!this.isClosed) this.take(answer.value, changed)
     } finally {
       answer.release()
     }
-    await this.untilWritten(changed)
+    // The next fetch says how far we are, and what is not in the file yet may be lost: the leader must not count it. Logs are written at the end of
+    // the turn, or of a later one when there is much.
+    do await this.untilEndOfTurn()
+    while (!this.isClosed && this.isWriting(changed))
     for (const partition of changed) this.goOn(partition)
   }
 
-  private async fetch(): Promise<BorrowedAnswer<FetchResponse>> {
-    const connection = await this.connected()
+  private fetch(connection: Connection): Promise<BorrowedAnswer<FetchResponse>> {
     const { requestTimeoutMs, maxWaitMs } = this.options.settings
     const value = this.request()
     this.isFetching = true
-    try {
-      const options = { version: this.session.apiVersion, timeoutMs: requestTimeoutMs + maxWaitMs }
-      return await connection.requestBorrowed(fetchRequest, fetchResponse, value, options)
-    } finally {
-      this.isFetching = false
-      this.interruption?.cancel()
-      this.interruption = null
-    }
+    const options = { version: this.session.apiVersion, timeoutMs: requestTimeoutMs + maxWaitMs }
+    return connection.requestBorrowed(fetchRequest, fetchResponse, value, options)
+  }
+
+  private onFetchEnded(): void {
+    this.isFetching = false
+    this.interruption?.cancel()
+    this.interruption = null
+  }
+
+  private isWriting(partitions: readonly FollowedPartition[]): boolean {
+    for (const partition of partitions) if (this.partitions.has(partition) && partition.isWriting) return true
+    return false
   }
 
   private request(): FetchRequest {
@@ -196,7 +206,8 @@ export class ReplicaFetcher {
     const replicaEpoch = this.options.brokerEpoch()
     const longestMs = this.isRestless ? Math.min(restlessWaitMs, settings.maxWaitMs) : settings.maxWaitMs
     // Those that wait after an error have their turn in time.
-    this.waitMs = Math.min(longestMs, Math.ceil(this.untilDelayedMs() ?? longestMs))
+    const untilDelayedMs = this.untilDelayedMs()
+    this.waitMs = untilDelayedMs === null ? longestMs : Math.min(longestMs, Math.ceil(untilDelayedMs))
     return {
       clusterId: null,
       replicaId: saysEpoch ? -1 : brokerId,
@@ -205,7 +216,10 @@ export class ReplicaFetcher {
       minBytes: settings.minBytes,
       maxBytes: settings.responseMaxBytes,
       isolationLevel: 0,
-      ...fields,
+      sessionId: fields.sessionId,
+      sessionEpoch: fields.sessionEpoch,
+      topics: fields.topics,
+      forgottenTopicsData: fields.forgottenTopicsData,
       rackId: '',
     }
   }
@@ -262,7 +276,7 @@ export class ReplicaFetcher {
     const [, which] = this.asking.entries().next().value as [FollowedPartition, LeaderOffset]
     const partitions = [...this.asking].filter(([, each]) => each === which).map(([partition]) => partition)
     try {
-      const connection = await this.connected()
+      const connection = this.openConnection ?? (await this.connect())
       const answers = await askLeaderOffsets(connection, brokerId, partitions, which)
       const nowMs = this.options.ports.clock.monotonicMs()
       for (const { partition, ...answer } of answers) {
@@ -295,6 +309,7 @@ export class ReplicaFetcher {
   }
 
   private takeUpDelayed(): void {
+    if (this.delayed.size === 0 && this.behind.size === 0) return
     const nowMs = this.options.ports.clock.monotonicMs()
     for (const partition of this.delayed) if (partition.delayedUntilMs <= nowMs) this.goOn(partition)
     for (const partition of this.behind) {
@@ -309,9 +324,10 @@ export class ReplicaFetcher {
 
   /** Null: nobody waits for time to pass. */
   private untilDelayedMs(): number | null {
+    if (this.delayed.size === 0) return null
     let firstMs = Infinity
     for (const { delayedUntilMs } of this.delayed) firstMs = Math.min(firstMs, delayedUntilMs)
-    return firstMs === Infinity ? null : Math.max(1, firstMs - this.options.ports.clock.monotonicMs())
+    return Math.max(1, firstMs - this.options.ports.clock.monotonicMs())
   }
 
   /** Until a partition is added, or so long. */
@@ -326,15 +342,6 @@ export class ReplicaFetcher {
       this.wake = goOn
       if (pauseMs !== null) this.pauseTimer = this.options.ports.timers.after(pauseMs, goOn)
     })
-  }
-
-  /**
-   * The next fetch says how far we are, and what is not in the file yet may be lost: the leader must not count it. Logs are
-   * written at the end of the turn, or of a later one when there is much.
-   */
-  private async untilWritten(changed: readonly FollowedPartition[]): Promise<void> {
-    do await this.untilEndOfTurn()
-    while (!this.isClosed && changed.some(partition => this.partitions.has(partition) && partition.isWriting))
   }
 
   private untilEndOfTurn(): Promise<void> {
@@ -358,8 +365,11 @@ export class ReplicaFetcher {
     })
   }
 
-  private async connected(): Promise<Connection> {
-    if (this.connection !== null && !this.connection.isClosed) return this.connection
+  private get openConnection(): Connection | null {
+    return this.connection === null || this.connection.isClosed ? null : this.connection
+  }
+
+  private async connect(): Promise<Connection> {
     const { brokerId, fetcherId, settings, open } = this.options
     const endpoint = this.options.endpoint()
     if (endpoint === undefined) throw new LeaderNotKnown(this.options.leaderId)

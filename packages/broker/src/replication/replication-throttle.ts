@@ -42,6 +42,7 @@ export class ReplicationThrottle {
     const { listed, brokerId } = this.options
     const replicas = listed(log.settings)
     if (replicas === 'all') return true
-    return replicas.some(each => each.partition === partition && each.brokerId === brokerId)
+    for (const each of replicas) if (each.partition === partition && each.brokerId === brokerId) return true
+    return false
   }
 }

@@ -4,8 +4,8 @@ import {
   type ApiVersionsResponse,
 } from '@millrace/protocol/messages/18-api-versions'
 import { codec } from '@millrace/protocol/codec'
-import { framed } from '@millrace/protocol/frame'
-import { decodeResponseHeader, encodeRequestHeader } from '@millrace/protocol/header'
+import { beginFrame, finishFrame } from '@millrace/protocol/frame'
+import { decodeResponseHeader, encodeRequestHeader, type RequestHeader } from '@millrace/protocol/header'
 import { Reader } from '@millrace/protocol/reader'
 import type { Message, VersionRange } from '@millrace/protocol/schema'
 import { Writer } from '@millrace/protocol/writer'
@@ -72,6 +72,9 @@ export type ConnectionPorts = { readonly transport: Transport; readonly clock: C
 
 const defaults = { maxFrameBytes: 100 * 1024 * 1024, inFlightMax: 100, pendingBytesMax: 64 * 1024 * 1024 }
 
+/** Reads an answer; `apiVersion` is that of its request. */
+type ReadAnswer = (body: Reader, frame: Frame, apiVersion: number) => void
+
 /** One request between `request` and its answer. */
 interface Pending {
   readonly apiKey: number
@@ -81,8 +84,8 @@ interface Pending {
   readonly parts: readonly Uint8Array[]
   readonly bytes: number
   readonly timeoutMs: number
-  /** Reads the answer; null: there is none (acks=0). */
-  readonly answer: ((body: Reader, frame: Frame) => void) | null
+  /** Null: there is none (acks=0). */
+  readonly answer: ReadAnswer | null
   readonly settle: () => void
   readonly fail: (error: Error) => void
   deadline: Deadline | null
@@ -174,7 +177,7 @@ export class Connection {
   request<Q, R>(request: Message<Q>, response: Message<R>, value: Q, options: RequestOptions = {}): Promise<R> {
     return new Promise((resolve, reject) => {
       const copies = holdsBytes(response as Message<never>)
-      this.#send(request, value, options, reject, version => (body, frame) => {
+      this.#send(request, value, options, reject, (body, frame, version) => {
         const from = copies ? ownCopy(body, frame) : body
         resolve(codec(response, version).decode(from))
       })
@@ -189,7 +192,7 @@ export class Connection {
     options: RequestOptions = {},
   ): Promise<BorrowedAnswer<R>> {
     return new Promise((resolve, reject) => {
-      this.#send(request, value, options, reject, version => (body, frame) => {
+      this.#send(request, value, options, reject, (body, frame, version) => {
         const retained = frame.retain()
         const headerBytes = body.position - frame.start
         try {
@@ -240,7 +243,7 @@ export class Connection {
         new Promise((resolve, reject) => {
           const timeoutMs = Math.max(0, connectTimeoutMs - (clock.monotonicMs() - beginMs))
           const answer = (body: Reader): void => resolve(decodeApiVersions(body, version))
-          this.#send(apiVersionsRequest, value, { version, timeoutMs }, reject, () => answer)
+          this.#send(apiVersionsRequest, value, { version, timeoutMs }, reject, answer)
         })
       this.#versions = await negotiate(ask)
     } catch (error) {
@@ -254,8 +257,8 @@ export class Connection {
     value: Q,
     options: RequestOptions,
     fail: (error: Error) => void,
-    answerOf: ((version: number) => (body: Reader, frame: Frame) => void) | null,
-    settle: () => void = () => {},
+    answer: ReadAnswer | null,
+    settle: () => void = nothing,
   ): void {
     if (this.isClosed) {
       fail(new ConnectionLost({ outcome: 'not-sent', address: this.address, request: request.name }))
@@ -263,8 +266,10 @@ export class Connection {
     }
     const apiVersion = options.version ?? this.versionOf(request, options.versions)
     const correlationId = this.#correlationId
-    const parts = framed(encodeBody(request, value, { apiVersion, correlationId, clientId: this.#options.clientId }))
-    const bytes = parts.reduce((sum, part) => sum + part.length, 0)
+    const { clientId } = this.#options
+    const parts = encodeFrame(request, value, { apiKey: request.apiKey, apiVersion, correlationId, clientId })
+    let bytes = 0
+    for (const part of parts) bytes += part.length
     // A request larger than the whole bound passes when nothing else is pending, else it never could.
     if (this.#pendingBytes > 0 && this.#pendingBytes + bytes > this.#options.pendingBytesMax) {
       fail(
@@ -278,7 +283,6 @@ export class Connection {
     }
     this.#correlationId = correlationId === 0x7fffffff ? 0 : correlationId + 1
     const timeoutMs = options.timeoutMs ?? this.#options.requestTimeoutMs
-    const answer = answerOf === null ? null : answerOf(apiVersion)
     const pending: Pending = {
       apiKey: request.apiKey,
       apiVersion,
@@ -294,18 +298,21 @@ export class Connection {
     }
     pending.deadline = this.#deadlines.after(timeoutMs, () => this.#onTimeout(pending))
     this.#pendingBytes += bytes
-    this.#waiting.push(pending)
-    this.#sendWaiting()
+    if (this.#waiting.length === 0 && this.#inFlight.length < this.#options.inFlightMax) this.#sendNow(pending)
+    else this.#waiting.push(pending)
   }
 
   #sendWaiting(): void {
     while (this.#waiting.length > 0 && this.#inFlight.length < this.#options.inFlightMax) {
-      const pending = this.#waiting.shift()!
-      if (pending.answer === null) this.#sendUnanswered(pending)
-      else {
-        this.#inFlight.push(pending)
-        this.#frames!.send(pending.parts)
-      }
+      this.#sendNow(this.#waiting.shift()!)
+    }
+  }
+
+  #sendNow(pending: Pending): void {
+    if (pending.answer === null) this.#sendUnanswered(pending)
+    else {
+      this.#inFlight.push(pending)
+      this.#frames!.send(pending.parts)
     }
   }
 
@@ -345,7 +352,7 @@ export class Connection {
     this.#answeredCount++
     this.#retire(pending)
     try {
-      pending.answer!(body, frame)
+      pending.answer!(body, frame, pending.apiVersion)
     } catch (error) {
       // What cannot be decoded is this request's failure, and the end of the connection for the others.
       pending.fail(error instanceof Error ? error : new Error(String(error)))
@@ -414,16 +421,15 @@ function nameOf({ request, apiVersion }: Pending): string {
   return `${request} v${apiVersion}`
 }
 
-function encodeBody<Q>(
-  request: Message<Q>,
-  value: Q,
-  header: { apiVersion: number; correlationId: number; clientId: string },
-): Uint8Array[] {
+function encodeFrame<Q>(request: Message<Q>, value: Q, header: RequestHeader): Uint8Array[] {
   const writer = new Writer()
-  encodeRequestHeader(writer, { apiKey: request.apiKey, ...header })
+  beginFrame(writer)
+  encodeRequestHeader(writer, header)
   codec(request, header.apiVersion).encode(writer, value)
-  return writer.finishParts()
+  return finishFrame(writer)
 }
+
+const nothing = (): void => {}
 
 /** The rest of the frame in memory of its own: small frames share a buffer that the next read overwrites. */
 function ownCopy(body: Reader, frame: Frame): Reader {

@@ -1,3 +1,5 @@
+import { Handover } from '../handover.ts'
+
 /** Something that collected work during a turn and does it at the end. */
 export interface TurnFlush {
   flushTurn(): void
@@ -18,20 +20,20 @@ export interface TurnFlush {
  * heartbeats come, the first immediate flushes and there is no second.
  */
 export class Turn {
-  #soon: (() => void)[] = []
-  #flushes: TurnFlush[] = []
+  readonly #soon = new Handover<() => void>()
+  readonly #flushes = new Handover<TurnFlush>()
   /** Immediates that are queued for this turn. */
   #queued: 0 | 1 | 2 = 0
 
   /** Keeps the order of the calls. */
   soon(run: () => void): void {
-    this.#soon.push(run)
+    this.#soon.add(run)
     this.#schedule(2)
   }
 
   /** The caller asks once per turn. */
   flushAtEnd(flush: TurnFlush): void {
-    this.#flushes.push(flush)
+    this.#flushes.add(flush)
     this.#schedule(1)
   }
 
@@ -52,24 +54,20 @@ export class Turn {
   }
 
   #runSoon(): void {
-    const callbacks = this.#soon
-    if (callbacks.length === 0) return
-    this.#soon = []
-    let done = 0
+    const soon = this.#soon
     try {
-      while (done < callbacks.length) callbacks[done++]!()
+      for (let count = soon.begin(); count > 0; count--) soon.next()()
     } finally {
       // A callback threw: the process ends, unless someone caught it globally; then the others must not be lost.
-      if (done < callbacks.length) this.#soon = [...callbacks.slice(done), ...this.#soon]
+      soon.putBack()
     }
   }
 
   readonly #runFlushes = (): void => {
     this.#queued = 0
     const flushes = this.#flushes
-    this.#flushes = []
-    for (const flush of flushes) flush.flushTurn()
+    for (let count = flushes.begin(); count > 0; count--) flushes.next().flushTurn()
     // Asked for by a `soon` callback while those ran: it belongs to the next turn.
-    if (this.#soon.length > 0) this.#schedule(2)
+    if (this.#soon.size > 0) this.#schedule(2)
   }
 }

@@ -14,7 +14,8 @@ describe('roll', () => {
     appendLastOffset: 200,
     appendMaxTimestamp: 1500,
     nowMs: 9_000_000,
-    settings: { segmentBytes: 600, segmentMs: 1000 },
+    segmentBytes: 600,
+    segmentMs: 1000,
   }
 
   test.each([

@@ -17,7 +17,8 @@ export interface RollQuestion {
   readonly appendLastOffset: number
   readonly appendMaxTimestamp: number
   readonly nowMs: number
-  readonly settings: { readonly segmentBytes: number; readonly segmentMs: number }
+  readonly segmentBytes: number
+  readonly segmentMs: number
 }
 
 /** How old a segment may get: a record that must be compacted by some time must have left the active segment by then. */
@@ -32,8 +33,8 @@ export function segmentMsOf(settings: {
 
 /** True when the append must go to a new segment. */
 export function mustRoll(question: RollQuestion): boolean {
-  const { size, settings } = question
-  if (size > settings.segmentBytes - question.appendSize) return true
+  const { size } = question
+  if (size > question.segmentBytes - question.appendSize) return true
   if (question.appendLastOffset - question.baseOffset > maxRelativeOffset) return true
   if (size === 0) return false
   if (question.isIndexFull) return true
@@ -42,7 +43,7 @@ export function mustRoll(question: RollQuestion): boolean {
     question.firstTimestamp >= 0
       ? question.appendMaxTimestamp - question.firstTimestamp
       : question.nowMs - question.createdMs
-  return waitedMs > settings.segmentMs - question.jitterMs
+  return waitedMs > question.segmentMs - question.jitterMs
 }
 
 export interface SegmentSummary {

@@ -1,42 +1,10 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import { assert } from '@millrace/runtime/invariant'
+import { Bag } from './bag.ts'
+import { CachedPartition } from './cached-partition.ts'
+import type { FetchedPartition, FetchPartition } from './fetch-partition.ts'
 import { GatheringMark } from './gathering.ts'
-
-/** One partition as a Fetch request asks for it. `topic` is null when its id is not known here. */
-export interface FetchPartition {
-  topic: string | null
-  readonly topicId: string
-  readonly partition: number
-  currentLeaderEpoch: number
-  fetchOffset: number
-  lastFetchedEpoch: number
-  logStartOffset: number
-  maxBytes: number
-  /** Null: read it with each fetch. */
-  readonly interest: FollowerInterest | null
-}
-
-/**
- * A follower's session of thousands of partitions reads only those that have news. Whoever reads one ties its `interest` to
- * the replica it found, and calls `onNews` for whatever may change the answer; without a tie it is read each time.
- */
-export interface FollowerInterest {
-  tie: { readonly source: unknown; end(): void } | null
-  onNews(): void
-}
-
-/** The few facts of an answered partition that decide whether an incremental answer must carry it. */
-export interface FetchedPartition {
-  readonly errorCode: ErrorCode
-  readonly highWatermark: number
-  readonly logStartOffset: number
-  readonly recordsSize: number
-  /** -1: none. */
-  readonly preferredReadReplica: number
-  readonly isDiverging: boolean
-  /** There is nothing more to tell before there are news. */
-  readonly isServed: boolean
-}
+import { ReadOrder } from './read-order.ts'
 
 export interface FetchSessionRequest {
   readonly sessionId: number
@@ -69,8 +37,8 @@ export interface FetchContext {
   readonly tellsNews: boolean
   /** Of a follower's session; null: nothing is gathered for this one. */
   readonly gathered: GatheringMark | null
-  /** Calls `listener` for news while this fetch waits; null: not any more. */
-  onNews(listener: ((partition: FetchPartition) => void) | null): void
+  /** Tells `listener` of news while this fetch waits; null: not any more. */
+  listen(listener: NewsListener | null): void
   /** Before it is read again: `partitions` now has what had news meanwhile, too. */
   refresh(): void
   /**
@@ -78,6 +46,11 @@ export interface FetchContext {
    * and which rows belong in it; `errorCode` means that a newer request took the session meanwhile.
    */
   complete(rows: readonly FetchedPartition[], nowMs: number): FetchOutcome
+}
+
+/** A fetch that waits. */
+export interface NewsListener {
+  onNews(partition: FetchPartition): void
 }
 
 export interface FetchOutcome {
@@ -154,7 +127,7 @@ export class FetchSessions {
     }
     session.lastUsedMs = request.nowMs
     session.epoch = nextEpoch(session.epoch)
-    return this.incremental(session, request.nowMs)
+    return new IncrementalFetch(session, request.nowMs, this.refreshMs)
   }
 
   private full(request: FetchSessionRequest): FetchContext {
@@ -166,37 +139,6 @@ export class FetchSessions {
         if (request.partitions.length === 0) return { sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }
         const session = this.create(request, rows, nowMs, order)
         return { sessionId: session?.id ?? NO_SESSION, errorCode: ErrorCode.NONE, included: null }
-      },
-    }
-  }
-
-  private incremental(session: FetchSession, nowMs: number): FetchContext {
-    const expectedEpoch = session.epoch
-    const cached = session.isPrivileged ? session.takeDue(nowMs, this.refreshMs) : session.list()
-    return {
-      sessionId: session.id,
-      partitions: cached,
-      tellsNews: session.isPrivileged,
-      gathered: session.isPrivileged ? session.gathered : null,
-      onNews: listener => {
-        session.listener = listener
-      },
-      refresh: () => session.takeNews(cached),
-      complete: rows => {
-        assert(rows.length === cached.length, 'every partition of the session was read')
-        if (session.epoch !== expectedEpoch) {
-          return { sessionId: session.id, errorCode: ErrorCode.INVALID_FETCH_SESSION_EPOCH, included: null }
-        }
-        const included = rows.map((row, index) => {
-          const partition = cached[index]
-          assert(partition !== undefined, 'rows and partitions run side by side')
-          const include = partition.mustRespond(row)
-          // Those that gave data go to the end of the order, so that a small maxBytes starves nobody.
-          if (include && row.recordsSize > 0) session.moveToEnd(partition)
-          if (session.isPrivileged && (!row.isServed || partition.tie === null)) session.keepDue(partition)
-          return include
-        })
-        return { sessionId: session.id, errorCode: ErrorCode.NONE, included }
       },
     }
   }
@@ -285,11 +227,64 @@ function sessionless(request: FetchSessionRequest): FetchContext {
     partitions: request.partitions,
     tellsNews: false,
     gathered: null,
-    onNews: () => {},
+    listen: () => {},
     refresh: () => {},
     complete: () => ({ sessionId: NO_SESSION, errorCode: ErrorCode.NONE, included: null }),
   }
 }
+
+/** One fetch of a session that is known already: the usual case, a thousand times a second. */
+class IncrementalFetch implements FetchContext {
+  readonly sessionId: number
+  readonly partitions: CachedPartition[]
+  readonly tellsNews: boolean
+  readonly gathered: GatheringMark | null
+  private readonly session: FetchSession
+  private readonly expectedEpoch: number
+
+  constructor(session: FetchSession, nowMs: number, refreshMs: number) {
+    this.session = session
+    this.sessionId = session.id
+    this.expectedEpoch = session.epoch
+    this.partitions = session.isPrivileged ? session.takeDue(nowMs, refreshMs) : session.list()
+    this.tellsNews = session.isPrivileged
+    this.gathered = session.isPrivileged ? session.gathered : null
+  }
+
+  listen(listener: NewsListener | null): void {
+    this.session.listener = listener
+  }
+
+  refresh(): void {
+    this.session.takeNews(this.partitions)
+  }
+
+  complete(rows: readonly FetchedPartition[]): FetchOutcome {
+    const { session, sessionId, partitions } = this
+    assert(rows.length === partitions.length, 'every partition of the session was read')
+    if (session.epoch !== this.expectedEpoch) {
+      return { sessionId, errorCode: ErrorCode.INVALID_FETCH_SESSION_EPOCH, included: null }
+    }
+    let included: boolean[] | null = null
+    for (let index = 0; index < rows.length; index++) {
+      const row = rows[index]!
+      const partition = partitions[index]
+      assert(partition !== undefined, 'rows and partitions run side by side')
+      const isIncluded = partition.mustRespond(row)
+      if (!isIncluded) {
+        included ??= new Array<boolean>(rows.length).fill(true)
+        included[index] = false
+      }
+      // Those that gave data go to the end of the order, so that a small maxBytes starves nobody.
+      if (isIncluded && row.recordsSize > 0) session.moveToEnd(partition)
+      if (session.isPrivileged && (!row.isServed || partition.tie === null)) session.keepDue(partition)
+    }
+    return { sessionId, errorCode: ErrorCode.NONE, included }
+  }
+}
+
+/** Up to so many partitions a list is as good as a set. */
+const fewPartitions = 16
 
 class FetchSession implements SessionValue {
   readonly id: number
@@ -302,16 +297,14 @@ class FetchSession implements SessionValue {
   lastUsedMs: number
   /** What the next request must carry. The first incremental one carries 1. */
   epoch = 1
-  /** In the order to read: a Map keeps insertion order. */
   private readonly partitions = new Map<string, CachedPartition>()
-  /** The one at the end of that order. */
-  private last: CachedPartition | null = null
+  private readonly readOrder = new ReadOrder<CachedPartition>()
   /** Of a follower's session: what the next fetch reads. */
-  private readonly due = new Set<CachedPartition>()
+  private readonly due = new Bag<CachedPartition>()
   private refreshedMs = -Infinity
   readonly gathered = new GatheringMark()
   /** The fetch that waits in this session. */
-  listener: ((partition: FetchPartition) => void) | null = null
+  listener: NewsListener | null = null
 
   constructor(options: { id: number; follower: string | null; order: number; usesTopicIds: boolean; nowMs: number }) {
     this.id = options.id
@@ -328,48 +321,54 @@ class FetchSession implements SessionValue {
   }
 
   list(): CachedPartition[] {
-    return [...this.partitions.values()]
+    return this.readOrder.list()
   }
 
   /** What has had news since it was read last; all of them when that was not done for `refreshMs`. */
   takeDue(nowMs: number, refreshMs: number): CachedPartition[] {
+    const due = this.due.takeAll()
     const isRefresh = nowMs - this.refreshedMs >= refreshMs || nowMs < this.refreshedMs
-    if (isRefresh) this.refreshedMs = nowMs
-    const taken = [...(isRefresh ? this.partitions.values() : this.due)]
-    this.due.clear()
-    return taken
+    if (!isRefresh) return due
+    this.refreshedMs = nowMs
+    return this.list()
   }
 
   /** Adds what has had news since `taken` was taken. */
   takeNews(taken: CachedPartition[]): void {
     if (this.due.size === 0) return
-    const known = new Set(taken)
-    for (const partition of this.due) if (!known.has(partition)) taken.push(partition)
-    this.due.clear()
+    const known = taken.length > fewPartitions ? new Set(taken) : null
+    for (const partition of this.due.takeAll()) {
+      const isKnown = known === null ? taken.includes(partition) : known.has(partition)
+      if (!isKnown) taken.push(partition)
+    }
   }
 
   keepDue(partition: CachedPartition): void {
-    if (this.partitions.get(this.keyOf(partition)) === partition) this.due.add(partition)
+    if (!partition.isForgotten) this.due.add(partition)
   }
 
   /** Nobody tells it anything any more. */
   end(): void {
     for (const partition of this.partitions.values()) partition.end()
-    this.due.clear()
+    this.due.takeAll()
     this.listener = null
   }
 
   add(partition: FetchPartition, row: FetchedPartition | undefined): void {
+    const key = this.keyOf(partition)
+    // A request may name a partition twice: the last one counts.
+    const former = this.partitions.get(key)
+    if (former !== undefined) this.remove(former)
     const cached = new CachedPartition(partition, this.isPrivileged ? this : null)
     if (row !== undefined) cached.remember(row)
-    this.partitions.set(this.keyOf(partition), cached)
-    this.last = cached
+    this.partitions.set(key, cached)
+    this.readOrder.add(cached)
     if (this.isPrivileged) this.due.add(cached)
   }
 
   onNews(partition: CachedPartition): void {
     this.due.add(partition)
-    this.listener?.(partition)
+    this.listener?.onNews(partition)
   }
 
   update(partitions: readonly FetchPartition[], forgotten: readonly ForgottenPartition[]): void {
@@ -384,94 +383,24 @@ class FetchSession implements SessionValue {
     for (const partition of forgotten) this.forget(this.keyOf(partition))
   }
 
+  moveToEnd(partition: CachedPartition): void {
+    if (!partition.isForgotten) this.readOrder.moveToEnd(partition)
+  }
+
   private forget(key: string): void {
     const cached = this.partitions.get(key)
     if (cached === undefined) return
-    cached.end()
-    this.due.delete(cached)
+    this.remove(cached)
     this.partitions.delete(key)
-    if (this.last === cached) this.last = null
   }
 
-  moveToEnd(partition: CachedPartition): void {
-    // A busy follower's session often has one busy partition; to move it costs a new table every other time.
-    if (this.last === partition) return
-    this.last = partition
-    const key = this.keyOf(partition)
-    this.partitions.delete(key)
-    this.partitions.set(key, partition)
+  private remove(partition: CachedPartition): void {
+    partition.end()
+    this.due.delete(partition)
+    this.readOrder.delete(partition)
   }
 
   private keyOf(partition: ForgottenPartition): string {
     return `${this.usesTopicIds ? partition.topicId : partition.topic}/${partition.partition}`
-  }
-}
-
-/** What the client asked for last, and what it was told last. */
-class CachedPartition implements FetchPartition, FollowerInterest {
-  tie: FollowerInterest['tie'] = null
-  /** Of a follower: told of news. */
-  private readonly session: FetchSession | null
-  topic: string | null
-  readonly topicId: string
-  readonly partition: number
-  currentLeaderEpoch: number
-  fetchOffset: number
-  lastFetchedEpoch: number
-  logStartOffset: number
-  maxBytes: number
-  private toldHighWatermark = -1
-  private toldLogStartOffset = -1
-
-  constructor(from: FetchPartition, session: FetchSession | null) {
-    this.session = session
-    this.topic = from.topic
-    this.topicId = from.topicId
-    this.partition = from.partition
-    this.currentLeaderEpoch = from.currentLeaderEpoch
-    this.fetchOffset = from.fetchOffset
-    this.lastFetchedEpoch = from.lastFetchedEpoch
-    this.logStartOffset = from.logStartOffset
-    this.maxBytes = from.maxBytes
-  }
-
-  get interest(): FollowerInterest | null {
-    return this.session === null ? null : this
-  }
-
-  onNews(): void {
-    this.session?.onNews(this)
-  }
-
-  end(): void {
-    this.tie?.end()
-    this.tie = null
-  }
-
-  update(from: FetchPartition): void {
-    if (from.topic !== null) this.topic = from.topic
-    this.currentLeaderEpoch = from.currentLeaderEpoch
-    this.fetchOffset = from.fetchOffset
-    this.lastFetchedEpoch = from.lastFetchedEpoch
-    this.logStartOffset = from.logStartOffset
-    this.maxBytes = from.maxBytes
-  }
-
-  remember(row: FetchedPartition): void {
-    // After an error the client must hear of the recovery, even when nothing else has changed.
-    this.toldHighWatermark = row.errorCode === ErrorCode.NONE ? row.highWatermark : -1
-    this.toldLogStartOffset = row.logStartOffset
-  }
-
-  mustRespond(row: FetchedPartition): boolean {
-    const hasNews =
-      row.recordsSize > 0 ||
-      row.highWatermark !== this.toldHighWatermark ||
-      row.logStartOffset !== this.toldLogStartOffset ||
-      row.preferredReadReplica >= 0 ||
-      row.errorCode !== ErrorCode.NONE ||
-      row.isDiverging
-    this.remember(row)
-    return hasNews
   }
 }

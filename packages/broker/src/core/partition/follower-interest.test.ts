@@ -1,12 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { ErrorCode } from '@millrace/protocol/errors'
-import {
-  FetchSessions,
-  type FetchContext,
-  type FetchedPartition,
-  type FetchPartition,
-  type FetchSessionRequest,
-} from './fetch-session.ts'
+import { FetchSessions, type FetchContext, type FetchSessionRequest } from './fetch-session.ts'
+import type { FetchedPartition, FetchPartition } from './fetch-partition.ts'
 
 // A follower's session reads only what has had news. Consumers' sessions: fetch-session.test.ts.
 
@@ -138,11 +133,11 @@ describe('session of a follower', () => {
     interests[1]!.onNews()
     const context = follower.fetch()
     const told: number[] = []
-    context.onNews(({ partition }) => void told.push(partition))
+    context.listen({ onNews: ({ partition }) => void told.push(partition) })
     interests[3]!.onNews()
     interests[1]!.onNews()
     expect(told).toEqual([3, 1])
-    context.onNews(null)
+    context.listen(null)
     interests[0]!.onNews()
     expect(told).toEqual([3, 1])
     context.refresh()
