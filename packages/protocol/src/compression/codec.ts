@@ -63,6 +63,6 @@ export function decompress(codec: CodecName, payload: Uint8Array, maxBytes: numb
     case 'lz4':
       return lz4Decompress(payload, maxBytes, room === undefined ? {} : { room })
     case 'zstd':
-      return zstdDecompress(payload, maxBytes)
+      return zstdDecompress(payload, maxBytes, room)
   }
 }

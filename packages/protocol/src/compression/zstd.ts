@@ -1,16 +1,38 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { CorruptPayload, payloadTooLarge } from './corrupt-payload.ts'
-import { littleUint32At } from './little-endian.ts'
+import { outputOf } from './output-room.ts'
+import type { OutputRoom } from './output-room.ts'
 import { chunkSizeFor, isOutputTooLarge, zlibReason } from './zlib-calls.ts'
 import type { Inflated } from './zlib-calls.ts'
+import { compressionContext, decompressionContext } from './zstd-context.ts'
+import type { ZstdContext } from './zstd-context.ts'
+import { frameOf, isSkippable } from './zstd-frame.ts'
 
-const MAGIC = 0xfd2fb528
 const DEFAULT_LEVEL = 3
 /** Without a content size in the frame: what JSON-like data expands to (performance.md, section 3: 6.1). */
 const USUAL_RATIO = 6
 
+/** What is larger gains nothing from a context that is there already, and would make it large. */
+const contextPayloadMax = 128 * 1024
+const contextWindowMax = 8 * 1024 * 1024
+
+/** Null: node:zlib has none that can be used again. Undefined: it was not asked, or has to be asked anew. */
+let opening: ZstdContext | null | undefined
+/** By level, 1.3 MB each: few, and one in most processes. */
+const making = new Map<number, ZstdContext | null>()
+const makingMax = 4
+/** For an output whose size is not known before. */
+let scratch: Buffer | null = null
+
 /** One frame. `level` is -131072..22, as in compression.zstd.level. */
 export function zstdCompress(payload: Uint8Array, level = DEFAULT_LEVEL): Uint8Array {
+  const context = payload.length <= contextPayloadMax ? makingOf(level) : null
+  if (context !== null) {
+    const output = scratchOf()
+    const size = context.run(payload, output)
+    if (size !== null) return Buffer.from(output.subarray(0, size))
+    making.delete(level)
+  }
   return zstdCompressSync(payload, {
     params: { [constants.ZSTD_c_compressionLevel]: level },
     chunkSize: chunkSizeFor(payload.length >> 1),
@@ -20,9 +42,11 @@ export function zstdCompress(payload: Uint8Array, level = DEFAULT_LEVEL): Uint8A
 
 /**
  * All frames of `file` one after another, skippable ones included; bytes behind them that are no frame are an error, as for Kafka's reader.
- * At most `maxBytes` bytes; a window of more than 128 MiB is refused (zstd's default). Throws CorruptPayload.
+ * At most `maxBytes` bytes; a window of more than 128 MiB is refused (zstd's default). `room` as for `decompress`. Throws CorruptPayload.
  */
-export function zstdDecompress(file: Uint8Array, maxBytes: number): Uint8Array {
+export function zstdDecompress(file: Uint8Array, maxBytes: number, room?: OutputRoom): Uint8Array {
+  const content = ordinaryContent(file, maxBytes, room)
+  if (content !== null) return content
   const parts: Uint8Array[] = []
   let total = 0
   let position = 0
@@ -36,8 +60,45 @@ export function zstdDecompress(file: Uint8Array, maxBytes: number): Uint8Array {
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts, total)
 }
 
+/**
+ * The content of a single small frame, as it is in nearly every batch, by the context that is there already. Null when it is something else or there
+ * is something wrong with it: what that is then is said by who takes all frames.
+ */
+function ordinaryContent(file: Uint8Array, maxBytes: number, room: OutputRoom | undefined): Buffer | null {
+  if (opening === null) return null
+  const frame = frameOf(file)
+  if (frame === null || frame.size !== file.length || frame.windowSize > contextWindowMax) return null
+  const most = frame.contentSize ?? frame.mostBytes
+  if (most > Math.min(contextPayloadMax, frame.mostBytes) || most === 0) return null
+  opening ??= decompressionContext()
+  if (opening === null) return null
+  const output = scratchOf()
+  const size = opening.run(file, output)
+  if (size === null) opening = undefined
+  if (size === null || size > maxBytes) return null
+  const content = outputOf(size, room)
+  content.set(output.subarray(0, size))
+  return content
+}
+
+function makingOf(level: number): ZstdContext | null {
+  let context = making.get(level)
+  if (context === undefined) {
+    context = compressionContext(level)
+    if (making.size === makingMax) making.clear()
+    making.set(level, context)
+  }
+  return context
+}
+
+/** As large as what a small payload may become, and than a block of zstd. */
+function scratchOf(): Buffer {
+  return (scratch ??= Buffer.allocUnsafe(contextPayloadMax + 1024))
+}
+
 function oneFrame(file: Uint8Array, bytesLeft: number, maxBytes: number): Inflated {
-  const expected = Math.min(contentSize(file) ?? file.length * USUAL_RATIO, bytesLeft)
+  const frame = frameOf(file)
+  const expected = Math.min(frame?.contentSize ?? file.length * USUAL_RATIO, bytesLeft)
   try {
     const inflated = zstdDecompressSync(file, {
       info: true,
@@ -45,29 +106,12 @@ function oneFrame(file: Uint8Array, bytesLeft: number, maxBytes: number): Inflat
       chunkSize: chunkSizeFor(expected),
     }) as unknown as Inflated
     if (inflated.buffer.length > bytesLeft) throw payloadTooLarge('zstd', maxBytes)
+    // Node 22 takes the part of a frame for the whole.
+    if (frame === null && !isSkippable(file)) throw new CorruptPayload('zstd', 'ends inside a frame')
     return inflated
   } catch (error) {
     if (error instanceof CorruptPayload) throw error
     if (isOutputTooLarge(error)) throw payloadTooLarge('zstd', maxBytes)
     throw new CorruptPayload('zstd', zlibReason(error), { cause: error })
-  }
-}
-
-/** The frame's content size when it carries one (RFC 8878, 3.1.1.1); a hint, not trusted. */
-function contentSize(file: Uint8Array): number | null {
-  if (file.length < 18 || littleUint32At(file, 0) !== MAGIC) return null
-  const descriptor = file[4]!
-  const isSingleSegment = (descriptor & 0x20) !== 0
-  const dictionaryIdSize = [0, 1, 2, 4][descriptor & 3]!
-  const at = 5 + (isSingleSegment ? 0 : 1) + dictionaryIdSize
-  switch (descriptor >> 6) {
-    case 0:
-      return isSingleSegment ? file[at]! : null
-    case 1:
-      return (file[at]! | (file[at + 1]! << 8)) + 256
-    case 2:
-      return littleUint32At(file, at)
-    default:
-      return littleUint32At(file, at) + littleUint32At(file, at + 4) * 4294967296
   }
 }
