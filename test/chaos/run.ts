@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import { ClusterClient } from '@millrace/testing/workload/cluster-client'
 import { SeededRandom } from '@millrace/testing/world/seeded-random'
+import { GroupWork } from '../load/group-work.ts'
 import { Load } from '../load/load.ts'
 import { verdictOf } from '../load/verdict.ts'
 import { startIsolatedCluster, type IsolatedCluster } from '../process-cluster/isolated-cluster.ts'
@@ -12,7 +13,7 @@ import { Victims, type FaultNeed, type Stage } from './fault.ts'
 import { availableFaults } from './faults/table.ts'
 import type { ChaosOptions } from './options.ts'
 import { planRotation, rotationMs, runRotation, type FaultSpan } from './rotation.ts'
-import { addVerdict, emptySummary, isGood, type Summary } from './summary.ts'
+import { addGroupVerdict, addVerdict, emptySummary, isGood, type Summary } from './summary.ts'
 
 const partitions = 6
 /** Of each of a broker's two log folders; a segment writes some 30 MB. */
@@ -21,6 +22,8 @@ const diskMegabytes = 256
 const rotationsPerSegment = 4
 const healWithinMs = 60_000
 const createWithinMs = 30_000
+/** So that the log of committed offsets is compacted all the while. */
+const smallOffsetsLog = { 'offsets.topic.segment.bytes': '65536', 'log.cleaner.backoff.ms': '1000' }
 /** A leader that was cut off from ZooKeeper may act for a session timeout (core/partition/leader-right.ts). */
 const staleToleranceMs = 5000
 
@@ -34,7 +37,7 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
   const say = (line: string): void =>
     progress(`${((clock.monotonicMs() - startMs) / 1000).toFixed(1).padStart(7)} s  ${line}`)
   say(`seed ${options.seed}, everything in ${folder}`)
-  const cluster = await startIsolatedCluster({ folder, network: true, diskMegabytes })
+  const cluster = await startIsolatedCluster({ folder, network: true, diskMegabytes, properties: smallOffsetsLog })
   try {
     const have = new Set<FaultNeed>()
     if (cluster.network !== null) {
@@ -43,7 +46,8 @@ export async function runChaos(options: ChaosOptions, progress: (line: string) =
     }
     if (cluster.disks !== null) have.add('disks')
     const kinds = options.only ?? availableFaults(have)
-    const run = new Run({ cluster, summary, say, kinds, random: new SeededRandom(options.seed) })
+    const [random, groupsRandom] = [new SeededRandom(options.seed), new SeededRandom(options.seed + 1)]
+    const run = new Run({ cluster, summary, say, kinds, random, groupsRandom })
     while (isGood(summary) && clock.monotonicMs() - startMs < options.minutes * 60_000) {
       const leftMs = options.minutes * 60_000 - (clock.monotonicMs() - startMs)
       await run.segment(Math.min(rotationsPerSegment, Math.max(1, Math.round(leftMs / rotationMs))))
@@ -63,6 +67,8 @@ interface RunParts {
   readonly cluster: IsolatedCluster
   readonly summary: Summary
   readonly random: SeededRandom
+  /** Of its own: what groups do does not change what a seed plans. */
+  readonly groupsRandom: SeededRandom
   readonly kinds: readonly string[]
   readonly say: (line: string) => void
 }
@@ -86,14 +92,18 @@ class Run {
 
   /** A topic of its own, a load on it, some rotations of faults, and the verdict. */
   async segment(rotations: number): Promise<void> {
-    const { cluster, summary, random, kinds, say } = this.parts
+    const { cluster, summary, random, groupsRandom, kinds, say } = this.parts
+    const { bootstrap } = cluster
     const topic = `chaos-${summary.segments}`
     const folder = join(cluster.folder, `segment-${summary.segments}`)
     const brokers = (): ReturnType<Run['addresses']> => this.addresses()
     this.spans = []
     await this.createTopic(topic)
-    const load = new Load({ brokers, bootstrap: cluster.bootstrap, topic, partitions, folder })
+    const load = new Load({ brokers, bootstrap, topic, partitions, folder })
+    const groupsFolder = join(folder, 'groups')
+    const work = new GroupWork({ brokers, bootstrap, topic, partitions, folder: groupsFolder, random: groupsRandom })
     load.start()
+    work.start()
     for (let index = 0; index < rotations && isGood(summary); index++) {
       const plan = planRotation(random, kinds)
       say(
@@ -106,13 +116,24 @@ class Run {
     }
     const verdict = await verdictOf({ load, brokers, topic, partitions, healWithinMs, staleToleranceMs })
     addVerdict(summary, verdict, ({ startMs, gapMs }) => this.during(startMs, startMs + gapMs))
+    const acknowledged = load
+      .history()
+      .flatMap(each =>
+        each.type === 'send' && each.result === 'ok' && each.acks === -1
+          ? { partition: each.partition, value: each.value, atMs: each.endMs }
+          : [],
+      )
+    const worked = await work.finish(acknowledged, healWithinMs).finally(() => work.close())
+    addGroupVerdict(summary, worked)
     summary.segments++
     const worst = verdict.gaps.toSorted((a, b) => b.gapMs - a.gapMs)[0]!
     const gap = `longest gap ${Math.round(worst.gapMs)} ms (${this.during(worst.startMs, worst.startMs + worst.gapMs)})`
     const { violations, notes } = verdict.findings
-    const found = Object.entries({ ...violations, ...notes }).map(([anomaly, each]) => `${anomaly} ${each.count}`)
+    const found = Object.entries({ ...violations, ...notes, ...worked.findings.violations }).map(
+      ([anomaly, each]) => `${anomaly} ${each.count}`,
+    )
     say(
-      `segment ${summary.segments}: acked ${verdict.ackedCount}, read back ${verdict.readBackCount}, ${gap}${found.length > 0 ? `, ${found.join(', ')}` : ''}`,
+      `segment ${summary.segments}: acked ${verdict.ackedCount}, read back ${verdict.readBackCount}, processed ${worked.processedCount}, ${gap}${found.length > 0 ? `, ${found.join(', ')}` : ''}`,
     )
     if (isGood(summary)) {
       rmSync(folder, { recursive: true, force: true })

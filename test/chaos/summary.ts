@@ -1,6 +1,8 @@
 import { anomalies, type Anomaly } from '@millrace/testing/checkers/anomalies'
+import { groupWorkAnomalies, type GroupWorkAnomaly } from '@millrace/testing/checkers/check-group-work'
 import type { Finding } from '@millrace/testing/checkers/findings'
 import type { Gap } from '@millrace/testing/checkers/availability'
+import type { GroupWorkVerdict } from '../load/group-work.ts'
 import type { Verdict } from '../load/verdict.ts'
 
 /** What a run did and found; `--json` prints it as it is. */
@@ -17,7 +19,12 @@ export interface Summary {
   weakAcked: number
   /** Records read back at the end of each segment, from all replicas together. */
   readBack: number
-  readonly violations: Partial<Record<Anomaly, Finding>>
+  /** What members of the two groups processed, together, and how many commits were acknowledged to them and to groups without members. */
+  processed: number
+  committed: number
+  membersKilled: number
+  membersLeft: number
+  readonly violations: Partial<Record<Anomaly | GroupWorkAnomaly, Finding>>
   readonly notes: Partial<Record<Anomaly, number>>
   /** Longest time without an acknowledgement (acks=all), by partition. */
   readonly longestUnavailableMs: Record<string, number>
@@ -35,6 +42,7 @@ export interface Summary {
 
 export const emptySummary = (seed: number, folder: string): Summary => ({
   ...{ seed, folder, minutes: 0, segments: 0, skippedFaults: 0, acked: 0, weakAcked: 0, readBack: 0 },
+  ...{ processed: 0, committed: 0, membersKilled: 0, membersLeft: 0 },
   ...{ faults: {}, violations: {}, notes: {}, longestUnavailableMs: {}, longestGaps: [], failures: [] },
 })
 
@@ -57,6 +65,16 @@ export function addVerdict(summary: Summary, verdict: Verdict, duringOf: (gap: G
   summary.longestGaps.sort((a, b) => b.gapMs - a.gapMs).splice(gapsShown)
 }
 
+export function addGroupVerdict(summary: Summary, verdict: GroupWorkVerdict): void {
+  summary.processed += verdict.processedCount
+  summary.committed += verdict.commitCount
+  summary.membersKilled += verdict.killed
+  summary.membersLeft += verdict.left
+  Object.assign(summary.violations, verdict.findings.violations)
+}
+
+const docOf = (anomaly: string): string => ({ ...anomalies, ...groupWorkAnomalies })[anomaly as Anomaly].doc
+
 export const isGood = ({ violations, failures }: Summary): boolean =>
   Object.keys(violations).length === 0 && failures.length === 0
 
@@ -69,14 +87,13 @@ export function showSummary(summary: Summary): string {
     ...Object.entries(faults).map(([kind, count]) => `  ${String(count).padStart(5)} ${kind}`),
     `acknowledged with acks=all: ${summary.acked}; read back from all replicas: ${summary.readBack}`,
     `acknowledged with acks=1: ${summary.weakAcked}`,
-    ...Object.entries(notes).map(
-      ([anomaly, count]) => `  ${String(count).padStart(5)} ${anomaly}: ${anomalies[anomaly as Anomaly].doc}`,
-    ),
+    ...Object.entries(notes).map(([anomaly, count]) => `  ${String(count).padStart(5)} ${anomaly}: ${docOf(anomaly)}`),
+    `groups: ${summary.processed} processed, ${summary.committed} commits acknowledged, ${summary.membersKilled} members killed, ${summary.membersLeft} left`,
     `longest time without an acknowledgement, by partition (ms): ${Object.values(longestUnavailableMs).join(' ')}`,
     ...longestGaps.map(gap => `  ${gap.gapMs} ms, partition ${gap.partition}, segment ${gap.segment}: ${gap.during}`),
     `violations: ${Object.keys(violations).length === 0 ? 'none' : ''}`,
     ...Object.entries(violations).flatMap(([anomaly, { count, examples }]) => [
-      `  ${anomaly}: ${count} (${anomalies[anomaly as Anomaly].doc})`,
+      `  ${anomaly}: ${count} (${docOf(anomaly)})`,
       ...examples.map(example => `    ${JSON.stringify(example)}`),
     ]),
     ...failures.map(failure => `FAILED: ${failure}`),

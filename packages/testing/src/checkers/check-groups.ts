@@ -78,8 +78,14 @@ function checkProgress(
   }
 }
 
-/** What a member has after it was told of a generation is its part of that generation. */
-function checkGenerations(group: string, events: readonly GroupEvent[], findings: GroupFindings): void {
+type GenerationAnomaly = 'owned-twice' | 'generation-backwards'
+
+/** What a member has after it was told of a generation is its part of that generation. `events`: of one group, in the order of time. */
+export function checkGenerations(
+  group: string,
+  events: readonly GroupEvent[],
+  findings: Pick<FindingsOf<GenerationAnomaly>, 'add'>,
+): void {
   const owned = new Map<string, Set<number>>()
   const latest = new Map<string, number>()
   const ownersOf = new Map<string, { readonly member: string; readonly instance: string | null }>()
