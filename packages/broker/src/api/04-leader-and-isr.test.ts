@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { ErrorCode } from '@millrace/protocol/errors'
+import { produceRequest, produceResponse } from '@millrace/protocol/messages/00-produce'
 import {
   leaderAndIsrRequest,
   leaderAndIsrResponse,
@@ -18,6 +19,7 @@ import {
 } from '@millrace/protocol/messages/06-update-metadata'
 import { emptyOf, ZERO_UUID } from '@millrace/protocol/schema'
 import { LoneBroker } from '@millrace/testing/data-path/lone-broker'
+import { batchOf, produceOf } from '@millrace/testing/data-path/requests'
 
 // LeaderAndIsr, StopReplica and UpdateMetadata together: they share their epochs.
 
@@ -214,6 +216,20 @@ describe('stopping', () => {
     expect(broker.logs.get('t', 0)).toBeUndefined()
     expect(broker.partitions.hosted('t', 0)).toBeUndefined()
     expect((await leaderAndIsr([state()], { id: 'zzzzzzzzzzzzzzzzzzzzzA' })).rows).toEqual([ErrorCode.NONE])
+  })
+
+  test.each([
+    ['moved to others: NOT_LEADER_OR_FOLLOWER', 2, ErrorCode.NOT_LEADER_OR_FOLLOWER],
+    ['gone with its topic: UNKNOWN_TOPIC_OR_PARTITION', -2, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION],
+  ])('with deletion, while an acks=all produce waits, %s', async (_, leader, errorCode) => {
+    await broker.createTopic('t', { partitions: [[1, 2]] })
+    const waiting = broker.request(produceRequest, produceResponse, 9, produceOf('t', batchOf(['a'])))
+    await new Promise(resolve => setTimeout(resolve, 5))
+    const where = { topicName: '', partitionIndex: 0, controllerEpoch: 1, leader, leaderEpoch: 1, zkVersion: 1 }
+    const partitionStates = [{ ...where, isr: [2], replicas: [2], offlineReplicas: [] }]
+    await updateMetadata({ topicStates: [{ topicName: 't', topicId: ZERO_UUID, partitionStates }] })
+    expect((await stopReplica({ leaderEpoch: 1, deletePartition: true })).rows).toEqual([ErrorCode.NONE])
+    expect((await waiting).responses[0]!.partitionResponses).toMatchObject([{ errorCode }])
   })
 
   test('a partition that is not here: NONE', async () => {

@@ -141,8 +141,7 @@ export class Partitions {
   get(topic: string, partition: number, leaderEpoch: number, mustLead: boolean): Partition | ErrorCode {
     const found = this.byTopic.get(topic)?.[partition]
     if (found === undefined) {
-      const isKnown = this.options.metadata.hasPartition(topic, partition)
-      return isKnown ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+      return this.absence(topic, partition)
     }
     const errorCode = found.check(leaderEpoch, mustLead)
     if (errorCode !== ErrorCode.NONE) return errorCode
@@ -400,7 +399,8 @@ export class Partitions {
       this.options.moves?.stop(known)
     }
     if (!isDeletion) return errorCode
-    known?.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    // What waits may have been written, and be with those who have the partition now.
+    known?.close(this.absence(topic, partition))
     this.unhost(topic, partition)
     try {
       if (log !== undefined) logs.delete(topic, partition)
@@ -411,6 +411,12 @@ export class Partitions {
     }
     this.logger.info('replica deleted', { topic, partition })
     return ErrorCode.NONE
+  }
+
+  /** Of a partition that has no replica here: is it anywhere? */
+  private absence(topic: string, partition: number): ErrorCode {
+    const isKnown = this.options.metadata.hasPartition(topic, partition)
+    return isKnown ? ErrorCode.NOT_LEADER_OR_FOLLOWER : ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
   }
 
   private clusterOf(replication: Replication): PartitionCluster {
