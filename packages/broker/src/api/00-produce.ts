@@ -79,10 +79,16 @@ class ProduceOperation implements CommitListener {
     this.request = request
     this.context = context
     this.services = services
-    this.responses = request.topicData.map(({ name, partitionData }) => ({
-      name,
-      partitionResponses: partitionData.map(({ index }) => emptyRow(index)),
-    }))
+    const { topicData } = request
+    this.responses = new Array<TopicProduceResponse>(topicData.length)
+    for (let index = 0; index < topicData.length; index++) {
+      const { name, partitionData } = topicData[index]!
+      const partitionResponses = new Array<Row>(partitionData.length)
+      for (let each = 0; each < partitionData.length; each++) {
+        partitionResponses[each] = emptyRow(partitionData[each]!.index)
+      }
+      this.responses[index] = { name, partitionResponses }
+    }
     const [first] = this.responses
     const isOneTopic = first !== undefined && this.responses.length === 1
     this.rows = isOneTopic

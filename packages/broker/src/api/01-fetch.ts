@@ -64,22 +64,12 @@ export default {
 function beginSession(request: FetchRequest, context: RequestContext, services: Services): FetchContext | ErrorCode {
   const { fetchSessions, metadata } = services
   const usesTopicIds = context.apiVersion >= 13
-  const partitions: FetchPartition[] = []
+  let partitions: FetchPartition[] = nothing
   for (const { topic, topicId, partitions: rows } of request.topics) {
     const name = usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
-    for (const row of rows) {
-      partitions.push({
-        topic: name,
-        topicId,
-        partition: row.partition,
-        currentLeaderEpoch: row.currentLeaderEpoch,
-        fetchOffset: row.fetchOffset,
-        lastFetchedEpoch: row.lastFetchedEpoch,
-        logStartOffset: row.logStartOffset,
-        maxBytes: row.partitionMaxBytes,
-        interest: null,
-      })
-    }
+    // A follower's fetch names one partition as a rule, and a list that grows asks for room for 17.
+    if (partitions === nothing) partitions = rows.map(row => askedOf(row, name, topicId))
+    else for (const row of rows) partitions.push(askedOf(row, name, topicId))
   }
   const replicaId = replicaIdOf(request, context.apiVersion)
   return fetchSessions.begin({
@@ -92,6 +82,24 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
     partitions,
     forgotten: forgottenOf(request, usesTopicIds, metadata),
   })
+}
+
+function askedOf(
+  row: FetchRequest['topics'][number]['partitions'][number],
+  topic: string | null,
+  topicId: string,
+): FetchPartition {
+  return {
+    topic,
+    topicId,
+    partition: row.partition,
+    currentLeaderEpoch: row.currentLeaderEpoch,
+    fetchOffset: row.fetchOffset,
+    lastFetchedEpoch: row.lastFetchedEpoch,
+    logStartOffset: row.logStartOffset,
+    maxBytes: row.partitionMaxBytes,
+    interest: null,
+  }
 }
 
 function forgottenOf(
@@ -309,7 +317,7 @@ class FetchOperation implements NewsListener {
       return { kind: 'parts', parts: encodeResponse(fetchResponse, context, topLevelError(errorCode)) }
     }
     if (this.terms.throttle !== null) for (const fetch of fetches) fetch.noteTraffic()
-    const responses: FetchableTopicResponse[] = []
+    let responses: FetchableTopicResponse[] = nothing
     const nodeEndpoints: NodeEndpoint[] = []
     let last: FetchableTopicResponse | null = null
     for (let index = 0; index < fetches.length; index++) {
@@ -319,8 +327,13 @@ class FetchOperation implements NewsListener {
       const row = fetch.row()
       this.nameLeader(row, topic, nodeEndpoints)
       // Rows of one topic that follow each other share their topic; the order of partitions is the session's.
-      if (last !== null && last.topicId === topicId && last.topic === (topic ?? '')) last.partitions.push(row)
-      else responses.push((last = { topic: topic ?? '', topicId, partitions: [row] }))
+      if (last !== null && last.topicId === topicId && last.topic === (topic ?? '')) {
+        last.partitions.push(row)
+        continue
+      }
+      last = { topic: topic ?? '', topicId, partitions: [row] }
+      if (responses === nothing) responses = [last]
+      else responses.push(last)
     }
     const value: FetchResponse = { throttleTimeMs: 0, errorCode, sessionId, responses, nodeEndpoints }
     return { kind: 'parts', parts: encodeResponse(fetchResponse, context, value) }
@@ -341,14 +354,17 @@ const rackAwareSelector = 'org.apache.kafka.common.replica.RackAwareReplicaSelec
 
 /** Who is nearest to the consumer of this request; null: nobody is sent elsewhere. */
 function nearestReplica(
-  request: FetchRequest,
+  { rackId }: FetchRequest,
   replicaId: number,
   { apiVersion, listener }: RequestContext,
-  { settings, metadata }: Services,
+  services: Services,
 ): FetchTerms['nearest'] {
-  if (replicaId !== -1 || apiVersion < 11 || request.rackId === '') return null
-  if (settings.get('replica.selector.class') !== rackAwareSelector) return null
-  const { rackId: clientRack } = request
+  if (replicaId !== -1 || apiVersion < 11 || rackId === '') return null
+  if (services.settings.get('replica.selector.class') !== rackAwareSelector) return null
+  return nearestTo(rackId, listener, services)
+}
+
+function nearestTo(clientRack: string, listener: string, { metadata }: Services): FetchTerms['nearest'] {
   const rackOf = (brokerId: number): string | null =>
     metadata.endpoint(brokerId, listener) === undefined ? null : (metadata.aliveBroker(brokerId)?.rack ?? null)
   return (partition, fetchOffset) => {

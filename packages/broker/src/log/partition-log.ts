@@ -259,7 +259,8 @@ export class PartitionLog implements Committable {
     if (checked.kind === 'corrupt') return refused(ErrorCode.CORRUPT_MESSAGE, -1)
     if (checked.kind === 'unexpected') throw new UnexpectedAppendOffset(this.path, checked, this.#writer.nextOffset)
     const { length, baseOffset, lastOffset } = checked
-    const failure = length === 0 ? null : this.appendReplicated(records.subarray(0, length), nowMs)
+    const whole = length === records.length ? records : records.subarray(0, length)
+    const failure = length === 0 ? null : this.appendReplicated(whole, nowMs)
     const { logStartOffset } = this
     return failure ?? { ok: true, baseOffset, lastOffset, logAppendTimeMs: -1, logStartOffset, isDuplicate: false }
   }

@@ -167,9 +167,9 @@ export class ReplicaFetcher {
       return
     }
     this.onFetchEnded()
-    const changed: FollowedPartition[] = []
+    let changed = noPartitions
     try {
-      if (!this.isClosed) this.take(answer.value, changed)
+      if (!this.isClosed) changed = this.take(answer.value)
     } finally {
       answer.release()
     }
@@ -224,11 +224,13 @@ export class ReplicaFetcher {
     }
   }
 
-  private take(response: FetchResponse, changed: FollowedPartition[]): void {
+  /** Those that the answer speaks of. */
+  private take(response: FetchResponse): FollowedPartition[] {
     if (!this.session.accept(response.errorCode, response.sessionId)) {
       this.logger.debug('fetch session begins anew', { ...this.names(), error: errorName(response.errorCode) })
-      return
+      return noPartitions
     }
+    let changed = noPartitions
     const nowMs = this.options.ports.clock.monotonicMs()
     for (const { topic, topicId, partitions } of response.responses) {
       for (const row of partitions) {
@@ -236,9 +238,11 @@ export class ReplicaFetcher {
         if (partition === undefined) continue
         this.guarded(partition, () => partition.take(row, nowMs))
         this.options.throttle.note(partition.replica, row.records?.length ?? 0)
-        changed.push(partition)
+        if (changed === noPartitions) changed = [partition]
+        else changed.push(partition)
       }
     }
+    return changed
   }
 
   /** What is next for this partition, after whatever has changed it. Its log is written. */
@@ -404,6 +408,7 @@ export class ReplicaFetcher {
   }
 }
 
+const noPartitions: FollowedPartition[] = []
 const noReplicaState = { replicaId: -1, replicaEpoch: -1 }
 
 class LeaderNotKnown extends Error {

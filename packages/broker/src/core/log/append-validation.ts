@@ -78,7 +78,7 @@ export function validateAppend(records: Buffer, options: ValidationOptions): Val
   const codec = codecName(codecId)
   if (codec === null) return refused(ErrorCode.INVALID_RECORD, logStartOffset)
 
-  const batch = records.subarray(position, position + size)
+  const batch = size === records.length ? records : records.subarray(position, position + size)
   const outcome = validateRecords(batch, codec, options)
   if (!outcome.ok) return outcome
   if (outcome.batch !== batch && outcome.batch.length > settings.maxMessageBytes)
