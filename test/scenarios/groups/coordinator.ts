@@ -4,6 +4,7 @@ import type { GroupEntry } from '../../../packages/broker/src/core/groups/entrie
 import type { Group } from '../../../packages/broker/src/core/groups/group.ts'
 import type { GroupReply, GroupSettings, Moment } from '../../../packages/broker/src/core/groups/group-requests.ts'
 import type { GroupShard } from '../../../packages/broker/src/core/groups/group-shard.ts'
+import { memberOfTimer } from '../../../packages/broker/src/core/groups/rebalance.ts'
 import type { Write } from '../../../packages/broker/src/core/groups/step.ts'
 import type { SeededRandom } from '@millrace/testing/world/seeded-random'
 
@@ -176,11 +177,10 @@ export class Coordinator {
     this.nowMs += ms
     for (const [name, { groupId, key, atMs }] of [...this.#timers].sort(([, a], [, b]) => a.atMs - b.atMs)) {
       if (atMs > this.nowMs || this.#timers.get(name)?.atMs !== atMs || !this.#timers.delete(name)) continue
-      const members = this.shard.groups.get(groupId)?.members.size ?? 0
+      const isMember = (): boolean => this.shard.groups.get(groupId)?.members.has(memberOfTimer(key)) === true
+      const wasMember = isMember()
       this.shard.onTimer(groupId, key, this.now)
-      if (key.startsWith('session') && (this.shard.groups.get(groupId)?.members.size ?? 0) < members) {
-        this.seen.add('session over')
-      }
+      if (wasMember && !isMember()) this.seen.add('session over')
       this.settle()
     }
   }

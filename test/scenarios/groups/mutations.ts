@@ -86,8 +86,20 @@ export const mutations: readonly Mutation[] = [
   fault(
     'a member whose session is over stays',
     classic,
-    '} else this.#lose(group, member, now)\n  }\n\n  onPendingTimer',
-    '}\n  }\n\n  onPendingTimer',
+    '} else this.#lose(group, member, now)\n  }\n\n  /** Everybody',
+    '}\n  }\n\n  /** Everybody',
+  ),
+  fault(
+    'a timer that rings before the session is over does not look again',
+    classic,
+    'if (now.monotonicMs < member.expiresAtMs) this.rebalance.ringAtExpiry(group, member)\n    else if',
+    'if (now.monotonicMs < member.expiresAtMs) return\n    if',
+  ),
+  fault(
+    'a member keeps the timer of before although its session ends earlier',
+    rebalance,
+    'if (member.ringsAtMs === null || member.ringsAtMs > expiresAtMs)',
+    'if (member.ringsAtMs === null)',
   ),
   fault(
     'group.max.size is not asked',

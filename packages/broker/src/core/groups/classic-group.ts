@@ -12,7 +12,7 @@ import {
   type SyncRequest,
 } from './group-requests.ts'
 import { ownCopies } from './own-copy.ts'
-import { newMemberJoinTimeoutMs, pendingTimer, Rebalance, sessionTimer } from './rebalance.ts'
+import { memberTimer, newMemberJoinTimeoutMs, Rebalance } from './rebalance.ts'
 import type { Step } from './step.ts'
 import { groupWriteError } from './write-errors.ts'
 
@@ -73,7 +73,7 @@ export class ClassicGroup {
 
   leave(group: Group, identity: MemberIdentity, now: Moment): ErrorCode {
     if (group.pendingMembers.delete(identity.memberId)) {
-      this.#step.timer(group.groupId, pendingTimer(identity.memberId), null)
+      this.#step.timer(group.groupId, memberTimer(identity.memberId), null)
       this.rebalance.maybeComplete(group, now)
       return ErrorCode.NONE
     }
@@ -85,20 +85,19 @@ export class ClassicGroup {
     return ErrorCode.NONE
   }
 
-  onSessionTimer(group: Group, memberId: string, now: Moment): void {
+  onMemberTimer(group: Group, memberId: string, now: Moment): void {
+    if (group.pendingMembers.delete(memberId)) {
+      this.rebalance.maybeComplete(group, now)
+      return
+    }
     const member = group.members.get(memberId)
     if (member === undefined) return
-    if (now.monotonicMs < member.expiresAtMs) {
-      this.#step.timer(group.groupId, sessionTimer(memberId), member.expiresAtMs)
-    } else if (!member.isNew && (member.joinToken !== null || member.syncToken !== null)) {
+    member.ringsAtMs = null
+    if (now.monotonicMs < member.expiresAtMs) this.rebalance.ringAtExpiry(group, member)
+    else if (!member.isNew && (member.joinToken !== null || member.syncToken !== null)) {
       // Who waits for an answer of ours is alive as far as we can know.
-      member.expiresAtMs = 0
       this.rebalance.keepAlive(group, member, now)
     } else this.#lose(group, member, now)
-  }
-
-  onPendingTimer(group: Group, memberId: string, now: Moment): void {
-    if (group.pendingMembers.delete(memberId)) this.rebalance.maybeComplete(group, now)
   }
 
   /** Everybody who waits is told `errorCode`: the group goes to another broker, or away. */
@@ -127,8 +126,9 @@ export class ClassicGroup {
     if (known !== undefined) {
       this.#replaceStatic(group, group.members.get(known)!, request, token, now)
     } else if (groupInstanceId === null && request.requiresKnownMemberId) {
-      group.pendingMembers.add(freshMemberId)
-      this.#step.timer(group.groupId, pendingTimer(freshMemberId), now.monotonicMs + request.sessionTimeoutMs)
+      const ringsAtMs = now.monotonicMs + request.sessionTimeoutMs
+      group.pendingMembers.set(freshMemberId, ringsAtMs)
+      this.#step.timer(group.groupId, memberTimer(freshMemberId), ringsAtMs)
       this.#step.reply(token, joinRefused(ErrorCode.MEMBER_ID_REQUIRED, freshMemberId))
     } else this.#addMember(group, freshMemberId, request, token, now)
   }
@@ -136,7 +136,6 @@ export class ClassicGroup {
   #joinAgain(group: Group, request: JoinRequest, token: number, now: Moment): void {
     const { memberId } = request
     if (group.pendingMembers.has(memberId)) {
-      this.#step.timer(group.groupId, pendingTimer(memberId), null)
       this.#addMember(group, memberId, request, token, now)
       return
     }
@@ -171,6 +170,7 @@ export class ClassicGroup {
       syncToken: null,
       isNew: true,
       expiresAtMs: 0,
+      ringsAtMs: group.pendingMembers.get(memberId) ?? null,
     }
     if (group.is('PreparingRebalance') && group.generation === 0) group.newMemberAdded = true
     group.add(member, request.protocolType)
@@ -235,9 +235,9 @@ export class ClassicGroup {
   }
 
   #rename(group: Group, member: Member, memberId: string, now: Moment): void {
-    this.#step.timer(group.groupId, sessionTimer(member.memberId), null)
+    this.#step.timer(group.groupId, memberTimer(member.memberId), null)
     group.rename(member, memberId)
-    member.expiresAtMs = 0
+    member.ringsAtMs = null
     this.rebalance.keepAlive(group, member, now)
   }
 

@@ -21,7 +21,7 @@ import {
   type Moment,
   type SyncRequest,
 } from './group-requests.ts'
-import { joinTimer, syncTimer } from './rebalance.ts'
+import { joinTimer, memberOfTimer, memberTimer, syncTimer } from './rebalance.ts'
 import { Step, type Effects, type Write } from './step.ts'
 import { TransactionalOffsets } from './transactional-offsets.ts'
 import { groupWriteError, offsetWriteError } from './write-errors.ts'
@@ -182,11 +182,7 @@ export class GroupShard {
     const { rebalance } = this.#classic
     if (key === joinTimer) rebalance.onJoinTimer(group, now)
     else if (key === syncTimer) rebalance.onSyncTimer(group, now)
-    else {
-      const [kind, memberId] = splitOnce(key)
-      if (kind === 'session') this.#classic.onSessionTimer(group, memberId, now)
-      else this.#classic.onPendingTimer(group, memberId, now)
-    }
+    else this.#classic.onMemberTimer(group, memberOfTimer(key), now)
   }
 
   /** The write is committed (replay its entries first) or failed. */
@@ -323,11 +319,6 @@ export class GroupShard {
   #forget(group: Group): void {
     if (this.#groups.get(group.groupId) !== group) return
     this.#groups.delete(group.groupId)
-    for (const memberId of group.pendingMembers) this.#step.timer(group.groupId, `pending ${memberId}`, null)
+    for (const memberId of group.pendingMembers.keys()) this.#step.timer(group.groupId, memberTimer(memberId), null)
   }
-}
-
-function splitOnce(key: string): [string, string] {
-  const at = key.indexOf(' ')
-  return [key.slice(0, at), key.slice(at + 1)]
 }

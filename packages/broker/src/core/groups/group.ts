@@ -33,6 +33,8 @@ export interface Member {
   isNew: boolean
   /** Monotonic. */
   expiresAtMs: number
+  /** When its timer rings, which may be before that; null: it has none. */
+  ringsAtMs: number | null
 }
 
 /** One group, as it is now. Only what `record` and `offsets` hold is in the log. */
@@ -52,8 +54,8 @@ export class Group {
   readonly staticMembers = new Map<string, string>()
   /** By name of a protocol, how many members have it: a join costs no look at all the others. */
   private readonly protocolCounts = new Map<string, number>()
-  /** Ids that were handed out (KIP-394) and have not come back. */
-  readonly pendingMembers = new Set<string>()
+  /** Ids that were handed out (KIP-394) and have not come back, and when their timers ring. */
+  readonly pendingMembers = new Map<string, number>()
   /** Were told of this generation and did not ask for their assignment yet. */
   readonly pendingSync = new Set<string>()
   /** Somebody came while an empty group waited for its first members: it waits on. */

@@ -25,6 +25,7 @@ export function loadedGroup(replayed: Group): Group {
       syncToken: null,
       isNew: false,
       expiresAtMs: 0,
+      ringsAtMs: null,
     }
     group.add(loaded, record.protocolType)
   }

@@ -8,8 +8,9 @@ export const newMemberJoinTimeoutMs = 5 * 60 * 1000
 
 export const joinTimer = 'join'
 export const syncTimer = 'sync'
-export const sessionTimer = (memberId: string): string => `session ${memberId}`
-export const pendingTimer = (memberId: string): string => `pending ${memberId}`
+/** Of who was given an id and has not come back yet, and of who is a member: the same one, so that to become a member costs no timer. */
+export const memberTimer = (memberId: string): string => `member ${memberId}`
+export const memberOfTimer = (key: string): string => key.slice('member '.length)
 
 /**
  * The phases of a rebalance (reference 5.4): members join, get a generation, and fetch what the leader assigned to them.
@@ -30,10 +31,14 @@ export class Rebalance {
   /** The member is alive: until its session timeout from now, unless it is heard of again. */
   keepAlive(group: Group, member: Member, now: Moment, timeoutMs = member.sessionTimeoutMs): void {
     const expiresAtMs = now.monotonicMs + timeoutMs
-    // Set anew only when it has to ring earlier: otherwise it looks again when it rings. A heartbeat costs no timer.
-    const isLater = member.expiresAtMs > 0 && expiresAtMs >= member.expiresAtMs
     member.expiresAtMs = expiresAtMs
-    if (!isLater) this.#step.timer(group.groupId, sessionTimer(member.memberId), expiresAtMs)
+    // Set anew only when it has to ring earlier: otherwise it looks again when it rings. A heartbeat costs no timer.
+    if (member.ringsAtMs === null || member.ringsAtMs > expiresAtMs) this.ringAtExpiry(group, member)
+  }
+
+  ringAtExpiry(group: Group, member: Member): void {
+    member.ringsAtMs = member.expiresAtMs
+    this.#step.timer(group.groupId, memberTimer(member.memberId), member.expiresAtMs)
   }
 
   /** Begins a rebalance where one may begin. */
@@ -97,7 +102,7 @@ export class Rebalance {
   drop(group: Group, member: Member, errorCode: ErrorCode): void {
     this.answerJoin(member, joinRefused(errorCode, ''))
     this.answerSync(member, errorCode)
-    this.#step.timer(group.groupId, sessionTimer(member.memberId), null)
+    this.#step.timer(group.groupId, memberTimer(member.memberId), null)
     group.remove(member)
   }
 

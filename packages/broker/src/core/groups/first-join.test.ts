@@ -47,3 +47,17 @@ test('initial delay: a millisecond: the first member waits for its time, and for
   shard.onTimer('g', 'join', { ...now, monotonicMs: 1002 })
   expect(shard.take().replies.map(({ token }) => token)).toEqual([3, 4])
 })
+
+test('the timer of a member: is that of its id, set once from the first join to the first generation; rings for the session', () => {
+  const { shard } = shardWithDelay(0)
+  shard.join(joinOf('', 'c'), 9, now)
+  expect(shard.take().timers).toEqual([{ groupId: 'g', key: 'member c', atMs: 11_000 }])
+  shard.join(joinOf('c'), 10, { ...now, monotonicMs: 5000 })
+  expect(shard.take().timers.filter(({ key }) => key.startsWith('member'))).toEqual([])
+  const atRing = { ...now, monotonicMs: 11_000 }
+  shard.onTimer('g', 'member c', atRing)
+  // Its answer was five seconds before, and its session lasts for ten.
+  expect(shard.take().timers).toEqual([{ groupId: 'g', key: 'member c', atMs: 15_000 }])
+  shard.onTimer('g', 'member c', { ...now, monotonicMs: 15_000 })
+  expect(shard.groups.get('g')!.members.size).toBe(0)
+})
