@@ -199,15 +199,23 @@ async function load(): Promise<Part> {
   })
 }
 
-/** Members that only send heartbeats, beside the same connections when they ask for something else as often, and beside a C program that only answers. */
+/**
+ * Members that only send heartbeats, beside the same connections when they ask for something else as often, and beside programs that only answer, in C
+ * and on the bare handles of Node.
+ */
 async function idle(): Promise<Part> {
   const count = isQuick ? 1_000 : 10_000
   const common = { program: join(work, 'members'), count, seconds: isQuick ? 5 : 20 }
   const settleSeconds = isQuick ? 3 : 20
-  const echo = startProcess({ name: 'echo', command: 'taskset', args: ['-c', '0', join(work, 'echo')] })
-  await eventually(async () => echo.output().endsWith('\n'))
-  const floor = await measureEcho({ ...common, settleSeconds: 3, port: Number(echo.output()), pid: echo.pid })
-  await echo.stop()
+  const floorOf = async (...command: string[]): Promise<IdleCost> => {
+    const echo = startProcess({ name: 'echo', command: 'taskset', args: ['-c', '0', ...command] })
+    await eventually(async () => echo.output().endsWith('\n'))
+    const cost = await measureEcho({ ...common, settleSeconds: 5, port: Number(echo.output()), pid: echo.pid })
+    await echo.stop()
+    return cost
+  }
+  const floor = await floorOf(join(work, 'echo'))
+  const nodeFloor = await floorOf(process.execPath, join(root, 'bench', 'macro', 'load', 'bare-node.ts'))
   const properties = { 'offsets.topic.replication.factor': '1' }
   const { before, after } = await withClusters(1, properties, ['millrace'], async ([cluster]) => {
     await coordinatorOf(cluster!, 'idle')
@@ -222,11 +230,11 @@ async function idle(): Promise<Part> {
   const beats = `${after.requestsPerSecond} heartbeats/s of ${count} members`
   const rows = [
     `| ${count} idle members beyond their connections: live objects and buffers; resident | ${round(live)}; ${round(resident)} MB | | | <= 20 MB | ${mark(Math.max(live, resident) <= 20)} |`,
-    `| ${beats}, of a core, all in all (a C program that only answers: ${percent(floor)}) | ${percent(after)} | | | <= 5 % | ${mark(after.brokerCpu <= 0.05)} |`,
+    `| ${beats}, of a core, all in all (programs that only answer: C ${percent(floor)}, Node ${percent(nodeFloor)}) | ${percent(after)} | | | <= 5 % | ${mark(after.brokerCpu <= 0.05)} |`,
     `| the same, beyond the same connections asking for ApiVersions as often (${percent(before)}) | ${round(beyond * 100)} % | | | <= 5 % | ${mark(beyond <= 0.05)} |`,
   ]
   console.log(rows.join('\n'))
-  return { results: { floor, before, after }, rows }
+  return { results: { floor, nodeFloor, before, after }, rows }
 }
 
 interface Part {
