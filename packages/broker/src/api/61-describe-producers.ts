@@ -1,7 +1,8 @@
 // DescribeProducers: v0
 //
 // Behavior
-// - The producers that the leader of a partition remembers, and where their open transactions began (KIP-664).
+// - The producers that a replica remembers, and where their open transactions began (KIP-664). Admin clients ask the leader; who looks for hanging
+//   transactions broker by broker (kafka-transactions find-hanging --broker-id) asks followers, too.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   describeProducersRequest,
@@ -28,7 +29,7 @@ export default defineHandler(
 )
 
 function describe(topic: string, partitionIndex: number, { partitions }: Services): PartitionResponse {
-  const partition = partitions.leaderOf(topic, partitionIndex)
+  const partition = partitions.get(topic, partitionIndex, -1, false)
   const row = { partitionIndex, errorMessage: null }
   if (typeof partition === 'number') return { ...row, errorCode: partition, activeProducers: [] }
   const activeProducers = partition.log.activeProducers().map(producer => ({

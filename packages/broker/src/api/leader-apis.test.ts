@@ -182,3 +182,16 @@ test('DescribeProducers: who wrote, with epoch and sequence', async () => {
     }),
   ])
 })
+
+test('DescribeProducers: a follower is asked: it answers of its own log', async () => {
+  await broker.createTopic('t')
+  await produce(['a', 'b'], { producerId: 77, producerEpoch: 3, baseSequence: 5 })
+  await broker.createTopic('t', { partitions: [[2, 1]], leaderEpoch: 1 })
+  await broker.createTopic('elsewhere', { partitions: [[2]] })
+  const topics = ['t', 'elsewhere'].map(name => ({ name, partitionIndexes: [0] }))
+  const response = await broker.request(describeProducersRequest, describeProducersResponse, 0, { topics })
+  expect(response.topics.map(({ partitions }) => partitions[0])).toMatchObject([
+    { errorCode: ErrorCode.NONE, activeProducers: [{ producerId: 77, lastSequence: 6 }] },
+    { errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER, activeProducers: [] },
+  ])
+})
