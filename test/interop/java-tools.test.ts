@@ -37,6 +37,22 @@ describeWith(['kafka'], 'Kafka 3.9 Java tools', () => {
       expect(lines.length).toBeGreaterThan(10)
     })
 
+    test('ClientCompatibilityTest of Kafka: what it expects of a broker of its own version, ACLs excepted', async () => {
+      const options = {
+        topic: `compatibility-${kind}`,
+        'offsets-for-times-supported': true,
+        'cluster-id-supported': true,
+        'expect-record-too-large-exception': false,
+        'num-cluster-nodes': cluster.ports.length,
+        'create-topics-supported': true,
+        'describe-acls-supported': false, // comes with ACLs; Kafka has it without an authorizer, too
+        'describe-configs-supported': true,
+        'idempotent-producer-supported': true,
+      }
+      const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+      expect(await tool(KafkaTool.clientCompatibility, args)).toMatch(/SUCCESS/)
+    })
+
     test('console producer and consumer: what goes in comes out, from any offset', async () => {
       await tool(KafkaTool.topics, ['--create', '--topic', 'console', '--partitions', '1', '--replication-factor', '1'])
       const lines = Array.from({ length: 1000 }, (_, i) => `line ${i} é 日本`)

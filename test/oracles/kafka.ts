@@ -35,6 +35,7 @@ export const KafkaTool = {
   reassign: 'org.apache.kafka.tools.reassign.ReassignPartitionsCommand',
   leaderElection: 'org.apache.kafka.tools.LeaderElectionCommand',
   replicaVerification: 'org.apache.kafka.tools.ReplicaVerificationTool',
+  clientCompatibility: 'org.apache.kafka.tools.ClientCompatibilityTest',
   broker: 'kafka.Kafka',
 } as const
 

@@ -145,6 +145,8 @@ export class BatchReader {
    * what there is expects all of it, as from Kafka. Else the end of the chunk is as good a place to stop as any, and the next answer begins where a chunk does.
    */
   private isShort(segment: Segment, position: number, size: number, options: ReadOptions): boolean {
+    // Who keeps up has read all there is: nothing to look for.
+    if (position + size === segment.writtenSize) return false
     const limit = Math.min(options.maxBytes, readBytesMax)
     if (size > limit / 2) return false
     const next = this.#tail.find(segment, position + size)
