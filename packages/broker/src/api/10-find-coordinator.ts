@@ -5,14 +5,17 @@
 //   until the partition has a leader: COORDINATOR_NOT_AVAILABLE, clients wait and ask again.
 // Version notes
 // - v1: keyType. v4: several keys (KIP-699). v6: share groups (KIP-932), which nobody coordinates here.
-// Not done: coordinators of transactions: COORDINATOR_NOT_AVAILABLE.
+//
+// Not done
+// - Coordinators of transactions: UNSUPPORTED_VERSION, which ends initTransactions() of most clients at once; librdkafka asks on until its timeout. Where brokers
+//   of Kafka keep transactions in the same cluster: COORDINATOR_NOT_AVAILABLE, and a client that asks another broker next finds them.
 import { ErrorCode } from '@millrace/protocol/errors'
 import {
   findCoordinatorRequest,
   findCoordinatorResponse,
   type Coordinator,
 } from '@millrace/protocol/messages/10-find-coordinator'
-import { consumerOffsetsTopic } from '../core/controller/topic-rules.ts'
+import { consumerOffsetsTopic, transactionStateTopic } from '../core/controller/topic-rules.ts'
 import type { GroupServices } from './group-services.ts'
 import { defineHandler, type RequestContext } from './handler.ts'
 
@@ -55,6 +58,9 @@ function find(
   if (keyType === KeyType.share && apiVersion >= 6) return nowhere(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, '')
   if (keyType !== KeyType.group && keyType !== KeyType.transaction) {
     return nowhere(key, ErrorCode.INVALID_REQUEST, `Key type ${keyType} is not known.`)
+  }
+  if (keyType === KeyType.transaction && !metadata.hasTopic(transactionStateTopic)) {
+    return nowhere(key, ErrorCode.UNSUPPORTED_VERSION, 'Millrace does not support transactions yet.')
   }
   const unavailable = nowhere(key, ErrorCode.COORDINATOR_NOT_AVAILABLE, 'The coordinator is not available.')
   if (keyType !== KeyType.group) return unavailable

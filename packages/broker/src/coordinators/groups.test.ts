@@ -120,6 +120,18 @@ async function stable(
   return { memberId, generationId }
 }
 
+test('FindCoordinator: a transactional id: refused for good, unless brokers of Kafka have transactions here', async () => {
+  await start()
+  const find = async (): Promise<unknown> => {
+    const found = await ask(findCoordinatorRequest, findCoordinatorResponse, { keyType: 1, coordinatorKeys: ['tx'] })
+    return found.coordinators
+  }
+  const errorMessage = expect.stringContaining('transactions')
+  expect(await find()).toMatchObject([{ key: 'tx', errorCode: ErrorCode.UNSUPPORTED_VERSION, errorMessage }])
+  await broker.createTopic(connection, '__transaction_state')
+  expect(await find()).toMatchObject([{ key: 'tx', errorCode: ErrorCode.COORDINATOR_NOT_AVAILABLE }])
+})
+
 describe('a group', () => {
   test('of one: from its first join to its deletion', async () => {
     await start()
