@@ -4,6 +4,8 @@ import { crc32 } from './crc32c.ts'
 import { littleUint32At } from './little-endian.ts'
 import { chunkSizeFor, isOutputTooLarge, zlibReason } from './zlib-calls.ts'
 import type { Inflated } from './zlib-calls.ts'
+import { contextBytesMax, contextOutput, inflating } from './zlib-context.ts'
+import type { ZlibContext } from './zlib-context.ts'
 
 /** Flag bits of a member's header (RFC 1952). */
 const Flag = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const
@@ -49,6 +51,11 @@ function inflate(deflated: Uint8Array, bytesLeft: number, maxBytes: number): Inf
   // The last four bytes are the size, if this is the last member and nothing follows: a hint, never a promise.
   const hint = deflated.length < 4 ? 0 : littleUint32At(deflated, deflated.length - 4)
   const expected = Math.min(hint, deflated.length * MAX_RATIO, bytesLeft)
+  const ordinary = expected <= contextBytesMax ? inflatedInContext(deflated) : null
+  if (ordinary !== null) {
+    if (ordinary.buffer.length > bytesLeft) throw payloadTooLarge('gzip', maxBytes)
+    return ordinary
+  }
   try {
     const inflated = inflateRawSync(deflated, {
       info: true,
@@ -62,6 +69,22 @@ function inflate(deflated: Uint8Array, bytesLeft: number, maxBytes: number): Inf
     if (isOutputTooLarge(error)) throw payloadTooLarge('gzip', maxBytes)
     throw new CorruptPayload('gzip', zlibReason(error), { cause: error })
   }
+}
+
+/** Null: node:zlib has none that can be used again. Undefined: it was not asked, or has to be asked anew. */
+let context: ZlibContext | null | undefined
+
+/** Null: it is too large, or there is something wrong with it, which is then said by who takes all of them. */
+function inflatedInContext(deflated: Uint8Array): Inflated | null {
+  if (context === undefined) context = inflating()
+  if (context === null) return null
+  const output = contextOutput()
+  const size = context.run(deflated, output)
+  if (size === null) {
+    context = undefined
+    return null
+  }
+  return { buffer: Buffer.from(output.subarray(0, size)), engine: { bytesWritten: context.bytesTaken } }
 }
 
 /** Where the deflated bytes of the member at `position` begin; -1 when no member header stands there. */

@@ -3,7 +3,6 @@ import { describe, expect, test } from '@jest/globals'
 import { Chance } from '../fuzzing/chance.fuzz.ts'
 import { mutate } from '../fuzzing/mutate.fuzz.ts'
 import { CorruptPayload } from './corrupt-payload.ts'
-import { compressionContext, decompressionContext } from './zstd-context.ts'
 import { frameOf } from './zstd-frame.ts'
 import { zstdCompress, zstdDecompress } from './zstd.ts'
 
@@ -52,38 +51,6 @@ describe('zstd frames: headers', () => {
       others.push(changed)
     }
     expect(others.filter(bytes => frameOf(bytes) !== null)).toEqual([])
-  })
-})
-
-describe('zstd: contexts that are used again', () => {
-  test('there are some on this Node, and they give what the documented functions give', () => {
-    const opening = decompressionContext()!
-    const output = Buffer.alloc(100_000)
-    for (const level of [-7, 1, 3, 19]) {
-      const making = compressionContext(level)!
-      const params = { [constants.ZSTD_c_compressionLevel]: level }
-      for (const size of [0, 1, 700, 40_000, 90_000]) {
-        const made = output.subarray(0, making.run(text(size), output)!)
-        expect(made.equals(zstdCompressSync(text(size), { params, pledgedSrcSize: size }))).toBe(true)
-        const frame = Buffer.from(made)
-        expect(output.subarray(0, opening.run(frame, output)!).equals(text(size))).toBe(true)
-      }
-    }
-  })
-
-  test('after an output that was too small: of no use any more', () => {
-    const opening = decompressionContext()!
-    const frame = zstdCompressSync(text(500))
-    expect(opening.run(frame, Buffer.alloc(100))).toBe(null)
-    expect(opening.run(frame, Buffer.alloc(600))).toBe(null)
-  })
-
-  test('a stream whose inside is another than we know: none', () => {
-    const writeSync = (): void => {}
-    expect(decompressionContext({})).toBe(null)
-    expect(decompressionContext({ _handle: { writeSync } })).toBe(null)
-    expect(decompressionContext({ _handle: { writeSync }, _writeState: new Uint32Array(2) })).toBe(null)
-    expect(decompressionContext({ _handle: { write: writeSync }, _writeState: new Uint32Array(2) })).toBe(null)
   })
 })
 

@@ -4,33 +4,30 @@ import { outputOf } from './output-room.ts'
 import type { OutputRoom } from './output-room.ts'
 import { chunkSizeFor, isOutputTooLarge, zlibReason } from './zlib-calls.ts'
 import type { Inflated } from './zlib-calls.ts'
-import { compressionContext, decompressionContext } from './zstd-context.ts'
-import type { ZstdContext } from './zstd-context.ts'
+import { contextBytesMax, contextOutput, zstdMaking, zstdOpening } from './zlib-context.ts'
+import type { ZlibContext } from './zlib-context.ts'
 import { frameOf, isSkippable } from './zstd-frame.ts'
 
 const DEFAULT_LEVEL = 3
 /** Without a content size in the frame: what JSON-like data expands to (performance.md, section 3: 6.1). */
 const USUAL_RATIO = 6
 
-/** What is larger gains nothing from a context that is there already, and would make it large. */
-const contextPayloadMax = 128 * 1024
+/** A context takes memory for the window, and keeps it. */
 const contextWindowMax = 8 * 1024 * 1024
 
 /** Null: node:zlib has none that can be used again. Undefined: it was not asked, or has to be asked anew. */
-let opening: ZstdContext | null | undefined
+let opening: ZlibContext | null | undefined
 /** By level, 1.3 MB each: few, and one in most processes. */
-const making = new Map<number, ZstdContext | null>()
+const making = new Map<number, ZlibContext | null>()
 const makingMax = 4
-/** For an output whose size is not known before. */
-let scratch: Buffer | null = null
 
 /** One frame. `level` is -131072..22, as in compression.zstd.level. */
 export function zstdCompress(payload: Uint8Array, level = DEFAULT_LEVEL): Uint8Array {
-  const context = payload.length <= contextPayloadMax ? makingOf(level) : null
+  const context = payload.length <= contextBytesMax ? makingOf(level) : null
   if (context !== null) {
-    const output = scratchOf()
+    const output = contextOutput()
     const size = context.run(payload, output)
-    if (size !== null) return Buffer.from(output.subarray(0, size))
+    if (size !== null && context.bytesTaken === payload.length) return Buffer.from(output.subarray(0, size))
     making.delete(level)
   }
   return zstdCompressSync(payload, {
@@ -69,31 +66,29 @@ function ordinaryContent(file: Uint8Array, maxBytes: number, room: OutputRoom | 
   const frame = frameOf(file)
   if (frame === null || frame.size !== file.length || frame.windowSize > contextWindowMax) return null
   const most = frame.contentSize ?? frame.mostBytes
-  if (most > Math.min(contextPayloadMax, frame.mostBytes) || most === 0) return null
-  opening ??= decompressionContext()
+  if (most > Math.min(contextBytesMax, frame.mostBytes) || most === 0) return null
+  opening ??= zstdOpening()
   if (opening === null) return null
-  const output = scratchOf()
+  const output = contextOutput()
   const size = opening.run(file, output)
-  if (size === null) opening = undefined
-  if (size === null || size > maxBytes) return null
+  if (size === null || opening.bytesTaken !== file.length) {
+    opening = undefined
+    return null
+  }
+  if (size > maxBytes) return null
   const content = outputOf(size, room)
   content.set(output.subarray(0, size))
   return content
 }
 
-function makingOf(level: number): ZstdContext | null {
+function makingOf(level: number): ZlibContext | null {
   let context = making.get(level)
   if (context === undefined) {
-    context = compressionContext(level)
+    context = zstdMaking(level)
     if (making.size === makingMax) making.clear()
     making.set(level, context)
   }
   return context
-}
-
-/** As large as what a small payload may become, and than a block of zstd. */
-function scratchOf(): Buffer {
-  return (scratch ??= Buffer.allocUnsafe(contextPayloadMax + 1024))
 }
 
 function oneFrame(file: Uint8Array, bytesLeft: number, maxBytes: number): Inflated {
