@@ -123,9 +123,9 @@ export class OffsetLedger {
   private async coordinatorOf(group: string): Promise<number> {
     const known = this.coordinators.get(group)
     if (known !== undefined) return known
-    const { links, brokers } = this.options
+    const { links, brokers, world } = this.options
     const running = brokers().filter(({ isRunning }) => isRunning)
-    const asked = running[Math.floor(running.length * Math.random())]
+    const asked = running[world.random.uint32() % Math.max(1, running.length)]
     if (asked === undefined) throw new Error('no broker runs')
     const find = { ...emptyOf(findCoordinatorRequest), coordinatorKeys: [group] }
     const { coordinators } = await links.ask(asked.id, findCoordinatorRequest, findCoordinatorResponse, find)
