@@ -3,7 +3,8 @@ import { BufferPool } from './buffer-pool.ts'
 
 describe('buffer pool', () => {
   test.each([
-    [0, 4096],
+    [0, 1024],
+    [1025, 2048],
     [4096, 4096],
     [4097, 8192],
     [65536, 65536],

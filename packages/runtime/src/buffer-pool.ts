@@ -1,12 +1,12 @@
 import { assert } from './invariant.ts'
 
-const smallestClassBytes = 4 * 1024
+const smallestClassBytes = 1024
 /** Smaller buffers are not worth a second holder: whoever wants their bytes for longer copies them. */
 const sharedBytesMin = 256 * 1024
 
 /**
  * Buffers that are used again: a fresh 1 MiB ArrayBuffer costs about 230 page faults, so pooled receiving is 3 to 6 times
- * cheaper (reference/performance.md, 1a). Sizes are powers of two from 4 KiB; buffers above `largestClassBytes` are made
+ * cheaper (reference/performance.md, 1a). Sizes are powers of two from 1 KiB; buffers above `largestClassBytes` are made
  * exactly as large as asked and never kept. What lies idle here is bounded by `idleBytesMax`; what is in use is bounded
  * by whoever takes it.
  */
@@ -74,5 +74,5 @@ export class BufferPool {
 }
 
 function classExponent(size: number): number {
-  return size <= smallestClassBytes ? 12 : 32 - Math.clz32(size - 1)
+  return size <= smallestClassBytes ? 10 : 32 - Math.clz32(size - 1)
 }
