@@ -130,14 +130,19 @@ describe('records', () => {
     expect(fenced!.errorCode).toBe(ErrorCode.UNKNOWN_LEADER_EPOCH)
   })
 
-  test('zstd: v10 and up; older versions get UNSUPPORTED_COMPRESSION_TYPE', async () => {
+  test('zstd: as the producer sent it, to every version; compression.type=zstd: UNSUPPORTED_COMPRESSION_TYPE below v10', async () => {
+    const row = async (topic: string, version: number): Promise<PartitionData> =>
+      rowsOf(await fetch([{ topic }], {}, version))[0]!
     await broker.createTopic('t')
     await produce('t', ['plain'])
     await produce('t', ['a'.repeat(100)], { codec: 'zstd' })
-    const row = async (version: number): Promise<PartitionData> =>
-      rowsOf(await fetch([{ topic: 't' }], {}, version))[0]!
-    expect((await row(9)).errorCode).toBe(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    expect(valuesIn((await row(10)).records)).toHaveLength(2)
+    for (const version of [4, 9, 10]) expect(valuesIn((await row('t', version)).records)).toHaveLength(2)
+    await broker.createTopic('u', { config: { 'compression.type': 'zstd' } })
+    await produce('u', ['a'])
+    const refused = await row('u', 9)
+    expect(refused).toMatchObject({ errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, highWatermark: -1 })
+    expect(refused.records).toHaveLength(0)
+    expect(valuesIn((await row('u', 10)).records)).toEqual(['a'])
   })
 })
 

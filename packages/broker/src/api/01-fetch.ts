@@ -8,7 +8,7 @@
 // - An answer to a follower may wait a moment for more records: core/partition/gathering.ts.
 // - Consumers see what is committed (or stable); replicas see the end of the log, and their fetch offset is what they have.
 // Version notes
-// - v7: sessions. v9: leader epochs (KIP-320). v10: zstd; older clients get UNSUPPORTED_COMPRESSION_TYPE instead of such batches.
+// - v7: sessions. v9: leader epochs (KIP-320). v10: zstd; older clients get UNSUPPORTED_COMPRESSION_TYPE of topics with compression.type=zstd.
 // - v11: consumers may read from followers (KIP-392). v12: divergingEpoch (KIP-595). v13: topic ids (KIP-516).
 // - v15: replicaState instead of replicaId (KIP-903). v16: nodeEndpoints (KIP-951).
 // - With the rack-aware selector a consumer that says its rack is sent to the in-sync replica in it (KIP-392).

@@ -1,7 +1,5 @@
-import { Codec } from '@millrace/protocol/compression/codec'
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { AbortedTransaction, PartitionData } from '@millrace/protocol/messages/01-fetch'
-import { batchSizeAt, codecAt, magicAt } from '@millrace/protocol/records/record-batch'
 import { fetchPosition } from '../core/partition/fetch-position.ts'
 import type { FetchedPartition, FetchPartition } from '../core/partition/fetch-partition.ts'
 import type { FetchedBatches } from '../log/batch-reader.ts'
@@ -209,6 +207,10 @@ export class PartitionFetch implements FetchedPartition {
     const { fetchOffset } = this.asked
     const isCommitted = isolation === Isolation.readCommitted
     if (isCommitted) this.aborted = []
+    // Only where the topic says so. What producers sent is not looked at, as in Kafka: clients that know zstd and not v10 (aiokafka) read it.
+    if (apiVersion < 10 && partition.log.settings.compressionType === 'zstd') {
+      return this.fail(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    }
     if ((maxBytes <= 0 && !minOneBatch) || isHeldBack(partition, this.terms)) return
     try {
       this.batches = partition.read({ fetchOffset, maxBytes, isolation, minOneBatch })
@@ -218,10 +220,6 @@ export class PartitionFetch implements FetchedPartition {
       throw error
     }
     if (this.batches === null) return
-    if (apiVersion < 10 && hasZstd(this.batches.bytes)) {
-      this.release()
-      return this.fail(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    }
     this.firstSize = this.batches.bytes.length
     this.hasMore = this.batches.nextOffset < partition.endOffsetFor(isolation)
     if (isCommitted) this.aborted = partition.log.abortedTransactions(fetchOffset, this.batches.nextOffset)
@@ -271,10 +269,3 @@ function isHeldBack(partition: Partition, { throttle, replicaId }: FetchTerms): 
 }
 
 const zeroTopicId = 'AAAAAAAAAAAAAAAAAAAAAA'
-
-function hasZstd(bytes: Buffer): boolean {
-  for (let position = 0; position < bytes.length; position += batchSizeAt(bytes, position)) {
-    if (magicAt(bytes, position) === 2 && codecAt(bytes, position) === Codec.zstd) return true
-  }
-  return false
-}
