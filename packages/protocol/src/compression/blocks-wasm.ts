@@ -4,6 +4,7 @@ import { blocksModule } from './blocks-module.ts'
 import { CorruptPayload } from './corrupt-payload.ts'
 import { lz4BlockBound } from './lz4-block.ts'
 import { snappyBound } from './snappy-block.ts'
+import { copyIn, wasmExports } from './wasm-module.ts'
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number }
@@ -16,18 +17,9 @@ interface Exports {
   readonly snappyDecompress: (from: number, end: number, to: number, limit: number) => number
 }
 
-/** What this file needs of the global that @types/node does not declare. */
-interface WebAssemblyGlobal {
-  validate(bytes: Uint8Array): boolean
-  Module: new (bytes: Uint8Array) => object
-  Instance: new (module: object) => { readonly exports: unknown }
-}
-
 /** The most that a source or a target may take of the module's memory, which never gets smaller: what is larger is JavaScript's. */
 const regionBytesMax = 1024 * 1024
 const pageBytes = 65536
-/** Below this copying byte by byte beats a view and a `set`, as in crc32c-wasm.ts. */
-const copyBytesBelow = 48
 /** Of the module's answers: see blocks.c. */
 const doesNotFit = -1
 const lz4Reasons: Readonly<Record<number, string>> = {
@@ -42,19 +34,12 @@ const snappyReasons: Readonly<Record<number, string>> = {
 }
 
 /**
- * The WebAssembly implementation, or null where the machine has no WebAssembly or no SIMD in it. Its memory is scratch for one call at a time: 256 KiB
- * for the blocks that most clients write, up to 2.2 MiB where a block was that large.
+ * The WebAssembly implementation, or null where there can be none (wasm-module.ts). Its memory is scratch for one call at a time: 256 KiB for the
+ * blocks that most clients write, up to 2.2 MiB where a block was that large.
  */
 export function wasmBlocks(): BlockCodec | null {
-  const webAssembly = (globalThis as { WebAssembly?: WebAssemblyGlobal }).WebAssembly
-  if (webAssembly === undefined) return null
-  const bytes = Buffer.from(blocksModule, 'base64')
-  if (!webAssembly.validate(bytes)) return null
-  try {
-    return new WasmBlocks(new webAssembly.Instance(new webAssembly.Module(bytes)).exports as Exports)
-  } catch {
-    return null // compiling may be forbidden, and V8 reserves address space that a limit may deny: both leave JavaScript
-  }
+  const exports = wasmExports<Exports>(blocksModule)
+  return exports === null ? null : new WasmBlocks(exports)
 }
 
 class WasmBlocks implements BlockCodec {
@@ -110,10 +95,7 @@ class WasmBlocks implements BlockCodec {
     const target = this.#input + ((size + this.#slack + 15) & ~15)
     const needed = target + room + this.#slack
     if (needed > this.#bytes.length && !this.#grow(needed)) return -1
-    const bytes = this.#bytes
-    const input = this.#input
-    if (size < copyBytesBelow) for (let i = 0; i < size; i++) bytes[input + i] = source[start + i]!
-    else bytes.set(source.subarray(start, end), input)
+    copyIn(this.#bytes, this.#input, source, start, end)
     return target
   }
 

@@ -88,15 +88,6 @@ describe('blocks: where WebAssembly', () => {
     }
   }
 
-  test.each([
-    ['is missing', undefined],
-    ['has no SIMD', { validate: () => false }],
-    ['may not compile', { validate: () => true, Module: denied, Instance: denied }],
-  ])('%s: no WebAssembly implementation, so the caller takes JavaScript', (_what, value) => {
-    global.WebAssembly = value
-    expect(wasmBlocks()).toBe(null)
-  })
-
   test('gets no more memory: the block is opened all the same', () => {
     type Module = new (module: object) => { exports: { memory: { buffer: ArrayBuffer } } }
     const { Module, Instance, validate } = WebAssembly as unknown as {

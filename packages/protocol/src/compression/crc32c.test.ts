@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { crc32, crc32c } from './crc32c.ts'
 import { javascriptCrc32c } from './crc32c-javascript.ts'
 import { wasmCrc32c } from './crc32c-wasm.ts'
@@ -89,26 +89,4 @@ test('CRC-32C: one flipped bit anywhere in 100 kB: another result', () => {
 
 test('CRC-32: a slice: as the standard says', () => {
   expect(crc32(Buffer.from('..123456789..'), 2, 11)).toBe(0xcbf43926)
-})
-
-describe('CRC-32C: where WebAssembly', () => {
-  const global = globalThis as { WebAssembly?: unknown }
-  const { WebAssembly } = global
-  afterEach(() => {
-    global.WebAssembly = WebAssembly
-  })
-  const denied = class {
-    constructor() {
-      throw new RangeError('could not allocate memory')
-    }
-  }
-
-  test.each([
-    ['is missing', undefined],
-    ['has no SIMD', { validate: () => false }],
-    ['may not compile', { validate: () => true, Module: denied, Instance: denied }],
-  ])('%s: no WebAssembly implementation, so the caller takes JavaScript', (_what, value) => {
-    global.WebAssembly = value
-    expect(wasmCrc32c()).toBe(null)
-  })
 })
