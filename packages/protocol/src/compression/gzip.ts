@@ -4,8 +4,7 @@ import { crc32 } from './crc32c.ts'
 import { littleUint32At } from './little-endian.ts'
 import { chunkSizeFor, isOutputTooLarge, zlibReason } from './zlib-calls.ts'
 import type { Inflated } from './zlib-calls.ts'
-import { contextBytesMax, contextOutput, inflating } from './zlib-context.ts'
-import type { ZlibContext } from './zlib-context.ts'
+import { contextBytesMax, inflating, KeptContext } from './zlib-context.ts'
 
 /** Flag bits of a member's header (RFC 1952). */
 const Flag = { headerCrc: 2, extra: 4, name: 8, comment: 16 } as const
@@ -71,20 +70,12 @@ function inflate(deflated: Uint8Array, bytesLeft: number, maxBytes: number): Inf
   }
 }
 
-/** Null: node:zlib has none that can be used again. Undefined: it was not asked, or has to be asked anew. */
-let context: ZlibContext | null | undefined
+const context = new KeptContext(inflating)
 
 /** Null: it is too large, or there is something wrong with it, which is then said by who takes all of them. */
 function inflatedInContext(deflated: Uint8Array): Inflated | null {
-  if (context === undefined) context = inflating()
-  if (context === null) return null
-  const output = contextOutput()
-  const size = context.run(deflated, output)
-  if (size === null) {
-    context = undefined
-    return null
-  }
-  return { buffer: Buffer.from(output.subarray(0, size)), engine: { bytesWritten: context.bytesTaken } }
+  const run = context.run(deflated)
+  return run === null ? null : { buffer: Buffer.from(run.bytes), engine: { bytesWritten: run.bytesTaken } }
 }
 
 /** Where the deflated bytes of the member at `position` begin; -1 when no member header stands there. */

@@ -26,11 +26,45 @@ export interface ZlibContext {
 /** What is larger gains little from a context that is there already, and would make it large. */
 export const contextBytesMax = 128 * 1024
 
+/** For what comes out of one run of any of them: as large as what `contextBytesMax` may become. */
 let output: Buffer | null = null
 
-/** For what comes out of one run: as large as what `contextBytesMax` may become. */
-export function contextOutput(): Buffer {
-  return (output ??= Buffer.allocUnsafe(contextBytesMax + 1024))
+/** A context that is opened when it is needed first, and anew after it went wrong. */
+export class KeptContext {
+  readonly #open: () => ZlibContext | null
+  /** Null: this Node has none. Undefined: it was not asked, or has to be asked anew. */
+  #context: ZlibContext | null | undefined
+
+  constructor(open: () => ZlibContext | null) {
+    this.#open = open
+  }
+
+  get isMissing(): boolean {
+    return this.#context === null
+  }
+
+  /**
+   * What becomes of `source`, in memory that the next run of any context uses again, and how much of it was taken. Null when this Node has no such
+   * context, or it went wrong: the documented functions tell what that is.
+   */
+  run(source: Uint8Array): { readonly bytes: Buffer; readonly bytesTaken: number } | null {
+    if (this.#context === undefined) this.#context = this.#open()
+    if (this.#context === null) return null
+    output ??= Buffer.allocUnsafe(contextBytesMax + 1024)
+    const size = this.#context.run(source, output)
+    if (size !== null) return { bytes: output.subarray(0, size), bytesTaken: this.#context.bytesTaken }
+    this.#context = undefined
+    return null
+  }
+
+  /** As `run`; null also when it took a part of `source` only, which should not be: then it is opened anew. */
+  runAll(source: Uint8Array): Buffer | null {
+    const run = this.run(source)
+    if (run === null) return null
+    if (run.bytesTaken === source.length) return run.bytes
+    this.#context = undefined
+    return null
+  }
 }
 
 /** What this file needs of a stream of node:zlib. */

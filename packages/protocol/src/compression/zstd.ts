@@ -4,8 +4,7 @@ import { outputOf } from './output-room.ts'
 import type { OutputRoom } from './output-room.ts'
 import { chunkSizeFor, isOutputTooLarge, zlibReason } from './zlib-calls.ts'
 import type { Inflated } from './zlib-calls.ts'
-import { contextBytesMax, contextOutput, zstdMaking, zstdOpening } from './zlib-context.ts'
-import type { ZlibContext } from './zlib-context.ts'
+import { contextBytesMax, KeptContext, zstdMaking, zstdOpening } from './zlib-context.ts'
 import { frameOf, isSkippable } from './zstd-frame.ts'
 
 const DEFAULT_LEVEL = 3
@@ -15,21 +14,15 @@ const USUAL_RATIO = 6
 /** A context takes memory for the window, and keeps it. */
 const contextWindowMax = 8 * 1024 * 1024
 
-/** Null: node:zlib has none that can be used again. Undefined: it was not asked, or has to be asked anew. */
-let opening: ZlibContext | null | undefined
+const opening = new KeptContext(zstdOpening)
 /** By level, 1.3 MB each: few, and one in most processes. */
-const making = new Map<number, ZlibContext | null>()
+const making = new Map<number, KeptContext>()
 const makingMax = 4
 
 /** One frame. `level` is -131072..22, as in compression.zstd.level. */
 export function zstdCompress(payload: Uint8Array, level = DEFAULT_LEVEL): Uint8Array {
-  const context = payload.length <= contextBytesMax ? makingOf(level) : null
-  if (context !== null) {
-    const output = contextOutput()
-    const size = context.run(payload, output)
-    if (size !== null && context.bytesTaken === payload.length) return Buffer.from(output.subarray(0, size))
-    making.delete(level)
-  }
+  const frame = payload.length <= contextBytesMax ? makingOf(level).runAll(payload) : null
+  if (frame !== null) return Buffer.from(frame)
   return zstdCompressSync(payload, {
     params: { [constants.ZSTD_c_compressionLevel]: level },
     chunkSize: chunkSizeFor(payload.length >> 1),
@@ -62,29 +55,22 @@ export function zstdDecompress(file: Uint8Array, maxBytes: number, room?: Output
  * is something wrong with it: what that is then is said by who takes all frames.
  */
 function ordinaryContent(file: Uint8Array, maxBytes: number, room: OutputRoom | undefined): Buffer | null {
-  if (opening === null) return null
+  if (opening.isMissing) return null
   const frame = frameOf(file)
   if (frame === null || frame.size !== file.length || frame.windowSize > contextWindowMax) return null
   const most = frame.contentSize ?? frame.mostBytes
   if (most > Math.min(contextBytesMax, frame.mostBytes) || most === 0) return null
-  opening ??= zstdOpening()
-  if (opening === null) return null
-  const output = contextOutput()
-  const size = opening.run(file, output)
-  if (size === null || opening.bytesTaken !== file.length) {
-    opening = undefined
-    return null
-  }
-  if (size > maxBytes) return null
-  const content = outputOf(size, room)
-  content.set(output.subarray(0, size))
+  const opened = opening.runAll(file)
+  if (opened === null || opened.length > maxBytes) return null
+  const content = outputOf(opened.length, room)
+  content.set(opened)
   return content
 }
 
-function makingOf(level: number): ZlibContext | null {
+function makingOf(level: number): KeptContext {
   let context = making.get(level)
   if (context === undefined) {
-    context = zstdMaking(level)
+    context = new KeptContext(() => zstdMaking(level))
     if (making.size === makingMax) making.clear()
     making.set(level, context)
   }
