@@ -1,4 +1,5 @@
 import { int32At, putInt32 } from '../records/big-endian.ts'
+import { putUnsignedVarint } from '../records/varint.ts'
 import { blocks } from './blocks.ts'
 import { CorruptPayload, payloadTooLarge } from './corrupt-payload.ts'
 import { outputOf } from './output-room.ts'
@@ -24,7 +25,7 @@ export function snappyCompress(payload: Uint8Array): Uint8Array {
   let to = HEADER.length
   for (let start = 0; start < payload.length; start += BLOCK_SIZE) {
     const end = Math.min(start + BLOCK_SIZE, payload.length)
-    const elementsAt = putLength(stream, to + 4, end - start)
+    const elementsAt = putUnsignedVarint(stream, to + 4, end - start)
     const elements = codec.snappyCompress(payload, start, end)
     stream.set(elements, elementsAt)
     const stop = elementsAt + elements.length
@@ -36,14 +37,6 @@ export function snappyCompress(payload: Uint8Array): Uint8Array {
 
 /** Of a block of at most 64 KiB. */
 const LENGTH_BYTES_MAX = 3
-
-function putLength(stream: Uint8Array, position: number, length: number): number {
-  let at = position
-  let left = length
-  for (; left > 127; left >>>= 7) stream[at++] = left | 0x80
-  stream[at++] = left
-  return at
-}
 
 /**
  * Reads xerial framing, streams of it one after another, and a raw block without framing; at most `maxBytes` bytes. Up to three bytes

@@ -119,10 +119,11 @@ export function putVarint(buffer: Uint8Array, position: number, value: number): 
     buffer[position + 1] = raw >>> 7
     return position + 2
   }
-  return putLongVarint(buffer, position, raw)
+  return putUnsignedVarint(buffer, position, raw)
 }
 
-function putLongVarint(buffer: Uint8Array, position: number, value: number): number {
+/** Writes an unsigned 32-bit value as it is, without zig-zag; answers the position after it. */
+export function putUnsignedVarint(buffer: Uint8Array, position: number, value: number): number {
   let raw = value
   let at = position
   for (; raw > 0x7f; raw >>>= 7) buffer[at++] = raw | 0x80
