@@ -66,7 +66,7 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
   const usesTopicIds = context.apiVersion >= 13
   let partitions: FetchPartition[] = nothing
   for (const { topic, topicId, partitions: rows } of request.topics) {
-    const name = usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
+    const name = nameOf(topic, topicId, usesTopicIds, metadata)
     // A follower's fetch names one partition as a rule, and a list that grows asks for room for 17.
     if (partitions === nothing) partitions = rows.map(row => askedOf(row, name, topicId))
     else for (const row of rows) partitions.push(askedOf(row, name, topicId))
@@ -82,6 +82,11 @@ function beginSession(request: FetchRequest, context: RequestContext, services: 
     partitions,
     forgotten: forgottenOf(request, usesTopicIds, metadata),
   })
+}
+
+/** Null: no topic that we know has the id. */
+function nameOf(topic: string, topicId: string, usesTopicIds: boolean, metadata: Services['metadata']): string | null {
+  return usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
 }
 
 function askedOf(
@@ -109,7 +114,7 @@ function forgottenOf(
 ): readonly ForgottenPartition[] {
   if (forgottenTopicsData.length === 0) return nothing
   return forgottenTopicsData.flatMap(({ topic, topicId, partitions }) => {
-    const name = usesTopicIds ? (metadata.topicName(topicId) ?? null) : topic
+    const name = nameOf(topic, topicId, usesTopicIds, metadata)
     return partitions.map(partition => ({ topic: name, topicId, partition }))
   })
 }

@@ -140,9 +140,7 @@ export class Partitions {
    */
   get(topic: string, partition: number, leaderEpoch: number, mustLead: boolean): Partition | ErrorCode {
     const found = this.byTopic.get(topic)?.[partition]
-    if (found === undefined) {
-      return this.absence(topic, partition)
-    }
+    if (found === undefined) return this.absence(topic, partition)
     const errorCode = found.check(leaderEpoch, mustLead)
     if (errorCode !== ErrorCode.NONE) return errorCode
     const { replication } = this.options
