@@ -100,10 +100,7 @@ export class GroupWork {
   /** The cluster is whole and no record comes any more: waits until the groups have processed all of `acknowledged`, and judges. */
   async finish(acknowledged: readonly AcknowledgedRecord[], withinMs: number): Promise<GroupWorkVerdict> {
     const { clock } = this.#world
-    this.#isStopping = true
-    this.#wake?.()
-    await this.#churning
-    await this.#ledger.stop()
+    await this.#settle()
     const endMs = clock.monotonicMs() + withinMs
     while (!this.#hasProcessed(acknowledged) && clock.monotonicMs() < endMs) await this.#sleep(lookAgainMs)
     await Promise.all(this.#members.map(member => this.#leave(member)))
@@ -124,14 +121,19 @@ export class GroupWork {
 
   /** Idempotent. */
   async close(): Promise<void> {
-    this.#isStopping = true
-    this.#wake?.()
-    await this.#churning
-    await this.#ledger.stop()
+    await this.#settle()
     for (const { process } of this.#members) process.kill('SIGKILL')
     await Promise.all(this.#members.map(({ process }) => process.ended()))
     this.#members = []
     await this.#links.close()
+  }
+
+  /** Nobody comes or goes any more, and nothing is committed to the ledger. */
+  async #settle(): Promise<void> {
+    this.#isStopping = true
+    this.#wake?.()
+    await this.#churning
+    await this.#ledger.stop()
   }
 
   /** One member at a time dies or leaves, and another one comes, at once or after a while. */

@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals'
-import { readSessionFile } from '@millrace/broker/metadata/session-file'
 import { silentLogger } from '@millrace/runtime/logger'
 import { nodeWorld } from '@millrace/runtime/node/world'
 import type { ClusterClient } from '@millrace/testing/workload/cluster-client'
 import type { Coordination } from '@millrace/zookeeper/coordination'
-import { endSession } from '@millrace/zookeeper/zookeeper/end-session'
 import { ensembleCoordination } from '@millrace/zookeeper/zookeeper/ensemble-coordination'
 import { describeWith } from '../oracles/describe-with.ts'
 import type { BrokerProcess } from '../process-cluster/broker-process.ts'
+import { expireSession, sessionOf } from '../process-cluster/expire-session.ts'
 import { startProcessCluster, type ProcessCluster } from '../process-cluster/process-cluster.ts'
 import { expectNothingLost, lasting, longestGapMs, processes, sleep, underLoad } from './under-load.ts'
 
@@ -67,11 +66,8 @@ describeWith(['kafka', 'confluent'], 'an ensemble that fails', () => {
 
   /** As ZooKeeper would after a silence; the broker lives on and hears of it. */
   async function expire(broker: BrokerProcess): Promise<void> {
-    const world = nodeWorld()
     const servers = cluster.zookeeperConnect
-    const session = readSessionFile(world.files, broker.logDirs[0]!, servers)
-    const options = { servers, sessionTimeoutMs, connectionTimeoutMs: 10_000, requestsInFlightMax: 10 }
-    expect(await endSession({ ...options, world, logger: silentLogger }, session!)).toBe(true)
+    expect(await expireSession(servers, sessionOf(broker, servers)!, 10_000)).toBe(true)
   }
 
   const isKnown = async (client: ClusterClient, broker: BrokerProcess): Promise<boolean> =>

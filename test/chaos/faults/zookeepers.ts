@@ -1,8 +1,5 @@
-import { nodeWorld } from '@millrace/runtime/node/world'
-import { silentLogger } from '@millrace/runtime/logger'
-import { readSessionFile } from '@millrace/broker/metadata/session-file'
-import { endSession } from '@millrace/zookeeper/zookeeper/end-session'
 import type { ZooKeeperServer } from '../../oracles/zookeeper-server.ts'
+import { expireSession, sessionOf } from '../../process-cluster/expire-session.ts'
 import { anyBroker, between, NoVictim, pick, sleep, type Fault, type FaultRow, type Stage } from '../fault.ts'
 
 /** Faults of the ensemble come one at a time. */
@@ -49,17 +46,13 @@ const killAll: Fault = (stage, random) =>
     await endAndRestart(stage, stage.cluster.zookeeper.servers, awayMs)
   })
 
-/** Somebody else closes the session of a broker that lives: what ZooKeeper does when it has not heard from it. */
 const expire: Fault = async (stage, random) => {
   const broker = anyBroker(stage, random)
-  const world = nodeWorld()
   const servers = stage.cluster.zookeeperConnect
-  const sessions = broker.logDirs.map(directory => readSessionFile(world.files, directory, servers))
-  const session = sessions.find(each => each !== null) ?? null
+  const session = sessionOf(broker, servers)
   if (session === null) throw new NoVictim(`broker ${broker.id} has no session`)
   stage.say(`the session of ${broker.id} is ended`)
-  const options = { servers, sessionTimeoutMs: 4000, connectionTimeoutMs: 8000, requestsInFlightMax: 10 }
-  await endSession({ ...options, world, logger: silentLogger }, session).catch((error: unknown) => {
+  await expireSession(servers, session, 8000).catch((error: unknown) => {
     throw new NoVictim(`no ZooKeeper server answered: ${String(error)}`)
   })
 }

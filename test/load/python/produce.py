@@ -8,6 +8,7 @@ import select
 import sys
 import time
 from confluent_kafka import KafkaError, Producer
+from patience import PATIENCE
 from payload import payload_of
 
 options = json.loads(sys.argv[1])
@@ -52,13 +53,8 @@ producer = Producer({
     "compression.type": options.get("compression", "none"),
     "message.timeout.ms": options["messageTimeoutMs"],
     "request.timeout.ms": 5000,
-    "socket.timeout.ms": 8000,
-    "socket.connection.setup.timeout.ms": 3000,
-    "reconnect.backoff.max.ms": 500,
-    "retry.backoff.max.ms": 500,
-    "topic.metadata.refresh.interval.ms": 5000,
+    **PATIENCE,
     "queue.buffering.max.messages": options["queueMax"],
-    "broker.address.family": "v4",
     "error_cb": on_error,
 })
 step = 0.02

@@ -7,6 +7,7 @@ import select
 import sys
 import time
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from patience import PATIENCE
 from payload import name_of
 
 options = json.loads(sys.argv[1])
@@ -21,12 +22,7 @@ consumer = Consumer({
     "isolation.level": options.get("isolation", "read_uncommitted"),
     "fetch.wait.max.ms": 200,
     "fetch.min.bytes": 8192,
-    "socket.timeout.ms": 8000,
-    "socket.connection.setup.timeout.ms": 3000,
-    "reconnect.backoff.max.ms": 500,
-    "retry.backoff.max.ms": 500,
-    "topic.metadata.refresh.interval.ms": 5000,
-    "broker.address.family": "v4",
+    **PATIENCE,
 })
 consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
 read = 0

@@ -9,6 +9,7 @@ import struct
 import sys
 import time
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+from patience import PATIENCE
 from payload import name_of
 
 options = json.loads(sys.argv[1])
@@ -37,12 +38,7 @@ consumer = Consumer({
     "heartbeat.interval.ms": 1000,
     "isolation.level": "read_uncommitted",
     "fetch.wait.max.ms": 200,
-    "socket.timeout.ms": 8000,
-    "socket.connection.setup.timeout.ms": 3000,
-    "reconnect.backoff.max.ms": 500,
-    "retry.backoff.max.ms": 500,
-    "topic.metadata.refresh.interval.ms": 5000,
-    "broker.address.family": "v4",
+    **PATIENCE,
     "log_level": 0,
 })
 uncommitted = {}
