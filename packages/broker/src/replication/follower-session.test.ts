@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { ErrorCode } from '@millrace/protocol/errors'
 import { noPlace } from '../core/partition/bag.ts'
+import { FetchSessions } from '../core/partition/fetch-session.ts'
 import { FollowerSession, type FollowerFetch } from './follower-session.ts'
 
 type Mutable = { -readonly [Key in keyof FollowerFetch]: FollowerFetch[Key] }
@@ -103,12 +104,25 @@ describe('follower session', () => {
     session.want(changed)
     session.forget(gone)
     session.want(fetchOf(3))
-    expect([0, 1, 2, 3].map(partition => session.asked('', id, partition))).toEqual([
+    expect([0, 1, 2, 3].map(partition => session.takerOf('', id, partition))).toEqual([
       kept,
       undefined,
       undefined,
       undefined,
     ])
+  })
+
+  test('a row for what is asked otherwise by now: nobody uses it, so the next request names all, and is told all', () => {
+    const session = new FollowerSession<Mutable>(1000)
+    for (const partition of [0, 1]) session.want(fetchOf(partition))
+    next(session)
+    session.accept(ErrorCode.NONE, 77)
+    next(session)
+    session.want(fetchOf(1, { currentLeaderEpoch: 1 }))
+    session.accept(ErrorCode.NONE, 77)
+    expect(session.takerOf('', id, 0)).toBeDefined()
+    expect(session.takerOf('', id, 1)).toBeUndefined()
+    expect(next(session)).toBe('77/0 t-0@0 t-1@0')
   })
 
   test('a topic that came back under its name with another id: the old one is forgotten, rows are told apart', () => {
@@ -122,8 +136,8 @@ describe('follower session', () => {
     const { topics, forgottenTopicsData } = session.request()
     expect(topics.map(({ topicId }) => topicId)).toEqual([otherId])
     expect(forgottenTopicsData.map(({ topicId }) => topicId)).toEqual([id])
-    expect(session.asked('', id, 0)).toBeUndefined()
-    expect(session.asked('', otherId, 0)).toBe(after)
+    expect(session.takerOf('', id, 0)).toBeUndefined()
+    expect(session.takerOf('', otherId, 0)).toBe(after)
   })
 
   test('a topic without id: the whole session names topics, from its beginning', () => {
@@ -137,11 +151,88 @@ describe('follower session', () => {
     session.want(withoutId)
     expect(next(session)).toBe('77/0 t-0@0 old-0@0')
     expect(session.apiVersion).toBe(12)
-    expect(session.asked('t', noId, 0)).toBe(withId)
-    expect(session.asked('old', noId, 0)).toBe(withoutId)
+    expect(session.takerOf('t', noId, 0)).toBe(withId)
+    expect(session.takerOf('old', noId, 0)).toBe(withoutId)
     session.accept(ErrorCode.NONE, 78)
     session.forget(withoutId)
     expect(next(session)).toBe('78/0 t-0@0')
     expect(session.apiVersion).toBe(17)
   })
 })
+
+/** What the leader's side believes that this side knows, and what it does, are two things: an answer may come for what is not asked any more. */
+test('both sides of a session, partitions followed anew while an answer is on its way: the follower hears every high watermark (seeds 1-500)', () => {
+  for (let seed = 1; seed <= 500; seed++) checkBothSides(seed)
+})
+
+function checkBothSides(seed: number): void {
+  let state = seed
+  const below = (end: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return (state >>> 16) % end
+  }
+  const leader = new FetchSessions({ slots: 4, randomUint32: () => below(1000) + 1 })
+  const follower = new FollowerSession<Mutable>(1000)
+  const followed = new Map<number, Mutable>()
+  const highWatermarks = [0, 0, 0, 0]
+  const known = [-1, -1, -1, -1]
+  let nowMs = 0
+
+  const events: readonly ((partition: number) => void)[] = [
+    partition => void highWatermarks[partition]!++,
+    // A new leader epoch, or its log moved: another of these stands for the same replica.
+    partition => {
+      const before = followed.get(partition)
+      if (before !== undefined) follower.forget(before)
+      const after = fetchOf(partition, { currentLeaderEpoch: (before?.currentLeaderEpoch ?? 0) + below(2) })
+      followed.set(partition, after)
+      follower.want(after)
+    },
+    partition => {
+      const before = followed.get(partition)
+      if (before !== undefined) follower.forget(before)
+      followed.delete(partition)
+    },
+  ]
+  const happen = (): void => {
+    for (let count = below(3); count > 0; count--) events[below(events.length)]!(below(4))
+  }
+
+  /** `during`: between the leader's read and the follower's use of it. */
+  const fetch = (during: () => void): void => {
+    if (followed.size === 0) return
+    const { sessionId, sessionEpoch, topics, forgottenTopicsData } = follower.request()
+    const begun = leader.begin({
+      ...{ sessionId, sessionEpoch, usesTopicIds: true, follower: '2 fetcher', nowMs: (nowMs += 300) },
+      partitions: topics.flatMap(({ partitions }) =>
+        partitions.map(row => ({ ...row, topic: 't', topicId: id, maxBytes: 1000, interest: null })),
+      ),
+      forgotten: forgottenTopicsData.flatMap(({ partitions }) =>
+        partitions.map(partition => ({ topic: 't', topicId: id, partition })),
+      ),
+    })
+    if (typeof begun === 'number') throw new Error(`seed ${seed}: refused with ${begun}`)
+    const rows = begun.partitions.map(({ partition }) => ({
+      ...{ errorCode: ErrorCode.NONE, highWatermark: highWatermarks[partition]!, logStartOffset: 0 },
+      ...{ recordsSize: 0, preferredReadReplica: -1, isDiverging: false, isServed: true },
+    }))
+    const { included, ...outcome } = begun.complete(rows, nowMs)
+    during()
+    expect(follower.accept(outcome.errorCode, outcome.sessionId)).toBe(true)
+    begun.partitions.forEach(({ partition }, index) => {
+      if (included?.[index] === false || follower.takerOf('', id, partition) === undefined) return
+      known[partition] = rows[index]!.highWatermark
+    })
+  }
+
+  for (let step = 0; step < 20; step++) {
+    happen()
+    fetch(happen)
+  }
+  fetch(() => {})
+  for (const partition of followed.keys()) {
+    if (known[partition] !== highWatermarks[partition]) {
+      throw new Error(`seed ${seed}: partition ${partition}: knows ${known[partition]} of ${highWatermarks[partition]}`)
+    }
+  }
+}

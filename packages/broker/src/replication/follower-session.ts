@@ -90,11 +90,16 @@ export class FollowerSession<Fetch extends FollowerFetch> {
     this.gone.add(fetch)
   }
 
-  /** Whom a row of the answer is for; undefined when it was not asked so, or is asked something else by now. */
-  asked(topic: string, topicId: string, partition: number): Fetch | undefined {
+  /**
+   * Whom a row of the answer is for; undefined when it was not asked so, or is asked something else by now. The leader believes that the row was
+   * used, and would not say it again (a high watermark, to a log that has all records): the next request begins anew.
+   */
+  takerOf(topic: string, topicId: string, partition: number): Fetch | undefined {
     const partitions = this.usesIds ? this.wanted.get(topicId)?.partitions : this.byName(topic)
     const fetch = partitions?.[partition]
-    return fetch === undefined || this.changed.has(fetch) ? undefined : fetch
+    if (fetch !== undefined && !this.changed.has(fetch)) return fetch
+    this.restart()
+    return undefined
   }
 
   request(): SessionFields {

@@ -269,7 +269,8 @@ describe('errors of one partition', () => {
     leader.answer([rowOf('a', { records: record('x', 0), highWatermark: 1 })])
     await arrive()
     expect(valuesOf(partition.log)).toEqual([])
-    expect(leader.fetch().forgottenTopicsData).toHaveLength(1)
+    expect(leader.fetched()).toEqual(['b-0@0'])
+    expect(leader.fetch().sessionEpoch).toBe(0)
   })
 
   test('another epoch while its fetch is under way: the answer to the old one is not used', async () => {

@@ -234,7 +234,7 @@ export class ReplicaFetcher {
     const nowMs = this.options.ports.clock.monotonicMs()
     for (const { topic, topicId, partitions } of response.responses) {
       for (const row of partitions) {
-        const partition = this.session.asked(topic, topicId, row.partitionIndex)
+        const partition = this.session.takerOf(topic, topicId, row.partitionIndex)
         if (partition === undefined) continue
         this.guarded(partition, () => partition.take(row, nowMs))
         this.options.throttle.note(partition.replica, row.records?.length ?? 0)

@@ -62,6 +62,8 @@ export class CachedPartition implements FetchPartition, FollowerInterest, BagMem
     this.lastFetchedEpoch = from.lastFetchedEpoch
     this.logStartOffset = from.logStartOffset
     this.maxBytes = from.maxBytes
+    // A follower whose mind changed while an answer was on its way, or that had to truncate first, has used nothing of it. Our own followers would begin anew.
+    if (this.session !== null) this.toldHighWatermark = this.toldLogStartOffset = -1
   }
 
   remember(row: FetchedPartition): void {

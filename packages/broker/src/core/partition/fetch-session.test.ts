@@ -124,6 +124,17 @@ describe('a follower', () => {
     const second = open(all, 1, { follower })
     expect([all.size, isKnown(all, second)]).toEqual([1, true])
   })
+
+  test('names a partition again: it is told all of it again, since it may not have used the answer before; a consumer is not', () => {
+    const toldAgain = [follower, null].map(who => {
+      const all = sessions()
+      const sessionId = open(all, 2, { follower: who })
+      const context = begin(all, { sessionId, sessionEpoch: 1, partitions: [asked('t', 1)], follower: who })
+      const { included } = context.complete([found(), found()], 0)
+      return context.partitions.filter((_, index) => included?.[index] ?? true).map(({ partition }) => partition)
+    })
+    expect(toldAgain).toEqual([[1], []])
+  })
 })
 
 describe('life of a session', () => {
