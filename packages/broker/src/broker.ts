@@ -321,6 +321,7 @@ export class Broker {
       logs,
       topicConfigs,
       configStore: store,
+      configChanges,
       controller,
       producerIds,
       topicCreation,

@@ -3,7 +3,7 @@
 // Behavior
 // - Replaces all that a topic, this broker or (empty broker name) all brokers have set: what the request does not name is removed.
 // - Any broker changes topics and what holds for all brokers; a single broker is changed by itself.
-// - The values go to ZooKeeper; brokers, this one too, follow through /config/changes.
+// - The values go to ZooKeeper; brokers, this one too, follow through /config/changes. Answered when this one has (at most 500 ms later).
 //
 // Not done
 // - alter.config.policy.class.name, passwords (security), client metrics and groups (KRaft).

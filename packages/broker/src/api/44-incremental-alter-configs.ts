@@ -3,7 +3,7 @@
 // Behavior
 // - Changes single configs of a topic, of this broker or (empty broker name) of all brokers, and leaves the others alone (KIP-339).
 // - Lists can be appended to and subtracted from; what is stored, else the default, is the list that is meant.
-// - The values go to ZooKeeper; brokers, this one too, follow through /config/changes.
+// - The values go to ZooKeeper; brokers, this one too, follow through /config/changes. Answered when this one has (at most 500 ms later).
 //
 // Not done
 // - Broker loggers, alter.config.policy.class.name, passwords (security), client metrics and groups (KRaft).

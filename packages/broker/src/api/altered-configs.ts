@@ -1,10 +1,12 @@
 import { ErrorCode } from '@millrace/protocol/errors'
 import type { AlterConfigsResourceResponse as Response } from '@millrace/protocol/messages/33-alter-configs'
 import { brokerEntity, topicEntity, type ConfigStore, type ConfigValues } from '../metadata/config-store.ts'
+import type { ConfigChanges } from '../metadata/config-changes.ts'
 import type { MetadataCache } from '../metadata/metadata-cache.ts'
 import type { LiveBrokerSettings } from '../settings/overrides.ts'
 import { InvalidTopicConfig, validateTopicOverrides } from '../settings/topic-overrides.ts'
 import { InvalidSetting } from '../settings/value.ts'
+import { tellBrokersMs } from './topic-outcome.ts'
 import { errorAnswer, ResourceRefused, ResourceType, resourceTypeName } from './config-resource.ts'
 
 /** What both requests that change configs need. */
@@ -12,6 +14,7 @@ export interface AlterConfigsServices {
   readonly settings: Pick<LiveBrokerSettings, 'brokerId' | 'validate'>
   readonly metadata: Pick<MetadataCache, 'hasTopic'>
   readonly configStore: Pick<ConfigStore, 'read' | 'write'>
+  readonly configChanges: Pick<ConfigChanges, 'untilApplied'>
 }
 
 export interface ConfigResource<Change> {
@@ -28,7 +31,8 @@ export type NewValues<Change> = (
 
 /**
  * Changes the configs of each resource by itself: what is refused for one does not keep another from changing. With
- * `validateOnly` nothing is written. Answers in the order of the request.
+ * `validateOnly` nothing is written. Answers in the order of the request, when this broker acts by what was written: whoever sets a
+ * throttle and moves a replica then finds it in effect (decision 5).
  */
 export async function alterConfigs<Change extends { readonly name: string }>(
   request: { readonly resources: readonly ConfigResource<Change>[]; readonly validateOnly: boolean },
@@ -38,6 +42,7 @@ export async function alterConfigs<Change extends { readonly name: string }>(
   const keyOf = (resource: ConfigResource<Change>): string => `${resource.resourceType}:${resource.resourceName}`
   const counts = Map.groupBy(request.resources, keyOf)
   const responses: Response[] = []
+  let notification: string | null = null
   // One after another: every one is a read and a write, and the last writer of an entity wins.
   for (const resource of request.resources) {
     const { resourceType, resourceName } = resource
@@ -45,7 +50,7 @@ export async function alterConfigs<Change extends { readonly name: string }>(
       if ((counts.get(keyOf(resource))?.length ?? 0) > 1) refuse('Each resource must appear at most once.')
       const names = resource.configs.map(config => config.name)
       if (new Set(names).size !== names.length) refuse('Error due to duplicate config keys')
-      await alterOne(resource, request.validateOnly, services, newValues)
+      notification = (await alterOne(resource, request.validateOnly, services, newValues)) ?? notification
       responses.push({ errorCode: ErrorCode.NONE, errorMessage: null, resourceType, resourceName })
     } catch (error) {
       const answer = errorAnswer(error)
@@ -53,15 +58,17 @@ export async function alterConfigs<Change extends { readonly name: string }>(
       responses.push({ ...answer, resourceType, resourceName })
     }
   }
+  if (notification !== null) await services.configChanges.untilApplied(notification, tellBrokersMs)
   return responses
 }
 
+/** Null: nothing was written. Otherwise how the brokers hear of it. */
 async function alterOne<Change>(
   resource: ConfigResource<Change>,
   validateOnly: boolean,
   { settings, metadata, configStore }: AlterConfigsServices,
   newValues: NewValues<Change>,
-): Promise<void> {
+): Promise<string | null> {
   const { resourceType, resourceName: name } = resource
   let entity: string
   let validate: (values: ConfigValues) => void
@@ -91,7 +98,7 @@ async function alterOne<Change>(
   }
   const values = await newValues(resource, () => configStore.read(entity))
   validate(values)
-  if (!validateOnly) await configStore.write(entity, values)
+  return validateOnly ? null : configStore.write(entity, values)
 }
 
 function validateTopic(topic: string, values: ConfigValues): void {

@@ -53,6 +53,11 @@ export class ConfigChanges {
     for (const topic of await this.#store.names('topics')) await this.#load(topicEntity(topic))
   }
 
+  /** Until what the notification at `path` tells of is in effect here, or so long. */
+  untilApplied(path: string, timeoutMs: number): Promise<void> {
+    return this.#worker.untilHandled(path, timeoutMs)
+  }
+
   stop(): Promise<void> {
     return this.#worker.stop()
   }

@@ -57,7 +57,7 @@ describe('config store', () => {
 
   test('no controller, or one of KRaft: refused, nothing written', async () => {
     const { world, client, store } = await start({ controller: false })
-    const write = (): Promise<void> => world.during(store.write(topicEntity('t'), values({})))
+    const write = (): Promise<string> => world.during(store.write(topicEntity('t'), values({})))
     await expect(write()).rejects.toThrow(ControllerMoved)
     const kraft = controllerZnode.encode({ brokerId: 3000, timestampMs: 5, kraftControllerEpoch: 7 })
     await world.during(client.create('/controller', kraft))
@@ -76,7 +76,7 @@ describe('config store', () => {
 })
 
 describe('config changes', () => {
-  async function follow(world: VirtualTree, client: EmbeddedClient) {
+  async function follow(world: VirtualTree, client: EmbeddedClient, received: () => Promise<void> = async () => {}) {
     const heard: string[] = []
     const tell = (who: string, of: ConfigValues): void => void heard.push(`${who} ${JSON.stringify([...of])}`)
     const changes = new ConfigChanges({
@@ -89,7 +89,10 @@ describe('config changes', () => {
       receiver: {
         brokerChanged: of => tell('broker', of),
         clusterDefaultChanged: of => tell('default', of),
-        topicChanged: (topic, of) => tell(topic, of),
+        topicChanged: async (topic, of) => {
+          await received()
+          tell(topic, of)
+        },
       },
     })
     await world.during(changes.start())
@@ -115,6 +118,37 @@ describe('config changes', () => {
     await world.during(store.write(brokerEntity(null), values({ a: '2' })))
     await world.time.run()
     expect(heard).toEqual(['t [["a","1"]]', 'default [["a","2"]]'])
+  })
+
+  test('whoever waits for a change: until the receiver has taken it and those before; no longer than asked, nor than it is followed', async () => {
+    const { world, client, store } = await start()
+    let take = (): void => {}
+    const { changes, heard } = await follow(world, client, () => new Promise(resolve => (take = resolve)))
+    heard.length = 0
+    const until = (path: string, timeoutMs: number): { readonly heard: () => number | null } => {
+      let seen: number | null = null
+      void changes.untilApplied(path, timeoutMs).then(() => (seen = heard.length))
+      return { heard: () => seen }
+    }
+    const [first, second, third] = [
+      await world.during(store.write(topicEntity('t'), values({ a: '1' }))),
+      await world.during(store.write(topicEntity('u'), values({ a: '1' }))),
+      await world.during(store.write(topicEntity('v'), values({ a: '1' }))),
+    ]
+    const [one, two, impatient, stopped] = [until(first, 500), until(second, 500), until(second, 50), until(third, 1e6)]
+    await world.time.run(100)
+    expect([one, two, impatient].map(each => each.heard())).toEqual([null, null, 0])
+    take()
+    await world.time.run(10)
+    expect([one, two].map(each => each.heard())).toEqual([1, null])
+    take()
+    await world.time.run(10)
+    expect([two, until(second, 500), stopped].map(each => each.heard())).toEqual([2, null, null])
+    const stop = changes.stop()
+    take()
+    await world.during(stop)
+    await world.time.run()
+    expect([stopped.heard(), await changes.untilApplied(third, 500)]).toEqual([3, undefined])
   })
 
   test('the topic is gone again: heard as empty', async () => {

@@ -47,10 +47,10 @@ export class ConfigStore {
   }
 
   /**
-   * Replaces all values of the entity, and tells every broker. Whoever writes last wins: entities have no version of
-   * their own. Throws ControllerMoved when no controller of the ZooKeeper era is there to look after the cluster.
+   * Replaces all values of the entity, and tells every broker: answers the path of the notification. Whoever writes last wins:
+   * entities have no version of their own. Throws ControllerMoved when no controller of the ZooKeeper era is there to look after the cluster.
    */
-  async write(entity: string, values: ConfigValues): Promise<void> {
+  async write(entity: string, values: ConfigValues): Promise<string> {
     const path = configZnode.path(entity)
     const data = configZnode.encode(values)
     try {
@@ -59,7 +59,7 @@ export class ConfigStore {
       if (!isCoordinationError(error, 'NO_NODE')) throw error
       await this.#create(path, data)
     }
-    await this.#coordination.create(configChangePrefix, configChangeZnode.encode(entity), {
+    return this.#coordination.create(configChangePrefix, configChangeZnode.encode(entity), {
       mode: 'persistent-sequential',
       ...(this.#acl === undefined ? {} : { acl: this.#acl }),
     })

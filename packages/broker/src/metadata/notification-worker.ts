@@ -18,6 +18,11 @@ export interface NotificationWorkerOptions {
   readonly handle: (data: Buffer, path: string) => void | Promise<void>
 }
 
+interface Waiter {
+  readonly number: number
+  readonly done: () => void
+}
+
 /**
  * Follows a folder of sequential notifications: each is handled once, in order; old ones are removed. Handlers re-read
  * what a notification names, so that one which is handled again, or an older one after a newer one, does no harm.
@@ -25,6 +30,7 @@ export interface NotificationWorkerOptions {
 export class NotificationWorker {
   readonly #options: NotificationWorkerOptions
   #lastHandled = -1
+  readonly #waiters = new Set<Waiter>()
   #isWanted = false
   #running: Promise<void> | null = null
   #retry: Timer | null = null
@@ -50,6 +56,32 @@ export class NotificationWorker {
     this.#stopListening?.()
     this.#retry?.cancel()
     await this.#running
+    this.#release(Infinity)
+  }
+
+  /** Until the notification at `path` was handled, or so long. Rejects never. */
+  untilHandled(path: string, timeoutMs: number): Promise<void> {
+    const number = this.#numberOf(path)
+    if (this.#isStopped || number <= this.#lastHandled) return Promise.resolve()
+    return new Promise(resolve => {
+      const done = (): void => {
+        this.#waiters.delete(waiter)
+        timer.cancel()
+        resolve()
+      }
+      const waiter: Waiter = { number, done }
+      const timer = this.#options.timers.after(timeoutMs, done)
+      this.#waiters.add(waiter)
+    })
+  }
+
+  #release(number: number): void {
+    for (const waiter of this.#waiters) if (waiter.number <= number) waiter.done()
+  }
+
+  #numberOf(path: string): number {
+    const { path: folder, prefix } = this.#options
+    return Number(path.slice(folder.length + 1 + prefix.length))
   }
 
   /** However many wake it meanwhile, it looks once more. */
@@ -81,7 +113,8 @@ export class NotificationWorker {
     const names = await coordination.children(path, () => this.#wake())
     const notifications = names
       .filter(name => name.startsWith(prefix))
-      .map(name => ({ path: `${path}/${name}`, number: Number(name.slice(prefix.length)) }))
+      .map(name => `${path}/${name}`)
+      .map(each => ({ path: each, number: this.#numberOf(each) }))
       .filter(each => Number.isSafeInteger(each.number))
       .sort((a, b) => a.number - b.number)
     for (const notification of notifications) {
@@ -89,6 +122,7 @@ export class NotificationWorker {
       if (this.#isStopped) return
       await this.#handleOne(notification.path)
       this.#lastHandled = notification.number
+      this.#release(notification.number)
     }
     await this.#removeOld(notifications.map(each => each.path))
   }
