@@ -82,8 +82,8 @@ public class GroupClients {
       "heartbeat.interval.ms", "500", "enable.auto.commit", "false", "auto.offset.reset", "earliest", "client.id", "java-member",
       "reconnect.backoff.max.ms", "200", "key.deserializer", "org.apache.kafka.common.serialization.StringDeserializer",
       "value.deserializer", "org.apache.kafka.common.serialization.StringDeserializer"));
-    // Else it does not hear of a broker that came back, and has nobody to ask when the last one that it knows is gone.
-    config.put("metadata.max.age.ms", "1000");
+    // Else (KIP-899) it has nobody to ask when the last broker that it knows is gone before it heard of one that came back.
+    config.put("metadata.recovery.strategy", "rebootstrap");
     if (!instance.equals("-")) config.put("group.instance.id", instance);
     try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(config)) {
       consumer.subscribe(List.of(topic), new ConsumerRebalanceListener() {
