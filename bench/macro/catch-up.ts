@@ -6,6 +6,7 @@ import { Connection } from '@millrace/client/connection/connection'
 import { metadataRequest, metadataResponse } from '@millrace/protocol/messages/03-metadata'
 import { emptyOf, ZERO_UUID } from '@millrace/protocol/schema'
 import { nodeWorld } from '@millrace/runtime/node/world'
+import { eventually } from '../../test/oracles/processes.ts'
 import { preheatMemory, type LoadGenerator } from './load-generator.ts'
 import { adminOf } from './replicated-loads.ts'
 import type { ThreeBrokers } from './three-brokers.ts'
@@ -97,6 +98,11 @@ export async function benchCatchUp(
 
 async function createTopic(brokers: ThreeBrokers, partitions: number): Promise<void> {
   const admin = await adminOf(brokers)
+  // kafkajs gives up at once where brokers that just started name no controller yet.
+  await eventually(
+    () => admin.describeCluster().then(({ controller }) => controller !== null && controller >= 0),
+    30_000,
+  )
   const replicas = (partition: number): number[] => (partition % 2 === 0 ? [1, 2, follower] : [2, 1, follower])
   await admin.createTopics({
     topics: [

@@ -37,6 +37,8 @@ export interface LoadTarget {
   readonly pids: readonly number[]
   /** Is the generator alone on core 1? Three brokers and it share both cores. */
   readonly isPinned: boolean
+  /** Does the generator go before everything else (SCHED_FIFO)? In an open loop what it is late itself would count as the broker's. */
+  readonly isPunctual?: boolean
 }
 
 /** The C programs of bench/macro/load. */
@@ -58,14 +60,18 @@ export class LoadGenerator {
     args: readonly string[],
     more: readonly string[] = [],
   ): Promise<LoadResult> {
-    const { ports, pids, isPinned } = target
+    const { ports, pids, isPinned, isPunctual = false } = target
     const brokersFrom = cpuSecondsOfAll(pids)
     const ownFrom = process.cpuUsage()
     const from = machineCpuSeconds()
     const { stdout } = await runProcess({
       name: program,
-      command: 'taskset',
-      args: ['-c', isPinned ? '1' : '0,1', join(this.#folder, program), ports.join(), ...args, pids.join(), ...more],
+      command: isPunctual ? 'chrt' : 'taskset',
+      args: [
+        ...(isPunctual ? ['--fifo', '1', 'taskset'] : []),
+        ...['-c', isPinned ? '1' : '0,1', join(this.#folder, program)],
+        ...[ports.join(), ...args, pids.join(), ...more],
+      ],
       timeoutMs: 120_000,
     })
     const to = machineCpuSeconds()

@@ -118,7 +118,7 @@ export async function runLoad(
     await untilQuiet(quietSeconds)
     preheatMemory(work, load.megabytes)
     const more = load.rate === undefined ? ['-1'] : ['-1', String(load.rate)]
-    const target = { ports: brokers.ports, pids: brokers.pids, isPinned: false }
+    const target = { ports: brokers.ports, pids: brokers.pids, isPinned: false, isPunctual: load.rate !== undefined }
     const result = await generator.run('produce', target, load.args, more)
     if (result.errors > 0) throw new Error(`${load.name}: ${result.errors} requests were refused`)
     return result
