@@ -14,7 +14,8 @@ export function ensureInstalled() {
   const startedMs = Date.now()
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
   // Not `npm ci`: it insists on the optional packages of every platform in the lock file, and registries that mirror a part do not have them.
-  const args = ['install', '--no-audit', '--no-fund', '--loglevel=error']
+  // Not saved: npm would add to the lock file what it lacks of other platforms.
+  const args = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error']
   const { status, error } = spawnSync(npm, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
   if (status !== 0) {
     console.error(
