@@ -7,7 +7,7 @@ import json
 import select
 import sys
 import time
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaException, Producer
 from patience import PATIENCE
 from payload import payload_of
 
@@ -21,9 +21,15 @@ def now_ms():
     return time.monotonic() * 1000
 
 
-def on_error(error):
-    if error.fatal():
-        fatal.append(str(error))
+def serving(call, *arguments, **named):
+    """A fatal error is no callback's: whichever call serves the callbacks next raises it. None then."""
+    try:
+        return call(*arguments, **named)
+    except KafkaException as error:
+        if not error.args[0].fatal():
+            raise
+        fatal.append(str(error.args[0]))
+        return None
 
 
 def on_delivery(number, start_ms):
@@ -55,7 +61,7 @@ producer = Producer({
     "request.timeout.ms": 5000,
     **PATIENCE,
     "queue.buffering.max.messages": options["queueMax"],
-    "error_cb": on_error,
+    "error_cb": lambda error: None,
 })
 step = 0.02
 owed, due = 0.0, time.monotonic()
@@ -64,7 +70,7 @@ while not fatal and not select.select([sys.stdin], [], [], 0)[0]:
     while owed >= 1:
         owed -= 1
         try:
-            producer.produce(topic, value=payload_of(process, sent), partition=sent % partitions, on_delivery=on_delivery(sent, now_ms()))
+            serving(producer.produce, topic, value=payload_of(process, sent), partition=sent % partitions, on_delivery=on_delivery(sent, now_ms()))
             sent += 1
         except BufferError:
             break
@@ -72,11 +78,12 @@ while not fatal and not select.select([sys.stdin], [], [], 0)[0]:
     due = max(due + step, time.monotonic() - 1)
     # It returns whenever there was something to report.
     while (left := due - time.monotonic()) > 0:
-        producer.poll(left)
-remaining = producer.flush(options["flushSeconds"])
+        serving(producer.poll, left)
+serving(producer.flush, options["flushSeconds"])
+remaining = len(producer)
 if remaining > 0:
     producer.purge()
-    producer.flush(5)
+    serving(producer.flush, 5)
 history.close()
 print(json.dumps({"sent": sent, "acked": acked, "unknown": unknown, "left": remaining, "fatal": fatal[:3]}), flush=True)
 sys.exit(3 if fatal else 0)
