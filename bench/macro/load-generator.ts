@@ -37,7 +37,7 @@ export interface LoadTarget {
   readonly pids: readonly number[]
   /** Is the generator alone on core 1? Three brokers and it share both cores. */
   readonly isPinned: boolean
-  /** Does the generator go before everything else (SCHED_FIFO)? In an open loop what it is late itself would count as the broker's. */
+  /** Does the generator go before everything else (SCHED_FIFO)? In an open loop what it is late itself would count as the broker's. Needs root, for chrt. */
   readonly isPunctual?: boolean
 }
 

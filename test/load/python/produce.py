@@ -22,14 +22,13 @@ def now_ms():
 
 
 def serving(call, *arguments, **named):
-    """A fatal error is no callback's: whichever call serves the callbacks next raises it. None then."""
+    """A fatal error is no callback's: whichever call serves the callbacks next raises it; None then."""
     try:
         return call(*arguments, **named)
     except KafkaException as error:
         if not error.args[0].fatal():
             raise
         fatal.append(str(error.args[0]))
-        return None
 
 
 def on_delivery(number, start_ms):
@@ -71,6 +70,8 @@ while not fatal and not select.select([sys.stdin], [], [], 0)[0]:
         owed -= 1
         try:
             serving(producer.produce, topic, value=payload_of(process, sent), partition=sent % partitions, on_delivery=on_delivery(sent, now_ms()))
+            if fatal:
+                break
             sent += 1
         except BufferError:
             break
